@@ -1,0 +1,158 @@
+"""A run that takes seconds: random pictures, COCO's format, a small network.
+
+For tests of how a run starts, distributes and saves; what it learns is
+tested on real photographs elsewhere.
+"""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+NUM_IMAGES = 8
+
+_CONFIG = """
+default_scope = 'mmpose'
+codec = dict(
+    type='{codec}', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.0)
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor', mean=[127.], std=[64.]),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        stem_channels=8,
+        base_channels=8,
+        norm_cfg=dict(type='{norm}'),
+    ),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=64,
+        out_channels=17,
+        deconv_out_channels=(8, 8, 8),
+        deconv_kernel_sizes=(4, 4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
+    test_cfg=dict(flip_test=False),
+)
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs'),
+]
+data_root = '{data_root}'
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        ann_file='people.json',
+        data_prefix=dict(img='images/'),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        ann_file='people.json',
+        data_prefix=dict(img='images/'),
+        test_mode=True,
+        pipeline=val_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='CocoMetric', ann_file=data_root + '/people.json')
+test_evaluator = val_evaluator
+train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=3, start_factor=0.1, by_epoch=False),
+    dict(type='MultiStepLR', milestones=[1], by_epoch=True),
+]
+auto_scale_lr = dict(base_batch_size=4)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(
+        type='CheckpointHook', interval=1, save_best='coco/AP',
+        rule='greater'),
+    visualization=dict(type='PoseVisualizationHook', enable=False),
+    badcase=dict(
+        type='BadCaseAnalysisHook',
+        enable=False,
+        out_dir='badcase',
+        metric_type='loss',
+        badcase_thr=0),
+)
+env_cfg = dict(
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+visualizer = dict(
+    type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+randomness = dict(seed=0)
+"""
+
+
+def write_data(folder: Path, num_images: int = NUM_IMAGES) -> Path:
+    """Random 96x128 px pictures with one labelled person each."""
+    rng = np.random.default_rng(0)
+    (folder / 'images').mkdir(parents=True)
+    images, annotations = [], []
+    for image_id in range(1, num_images + 1):
+        name = f'{image_id:012}.jpg'
+        pixels = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / 'images' / name), pixels)
+        images.append(dict(id=image_id, file_name=name, width=96, height=128))
+        points = rng.uniform((10, 20), (80, 100), (17, 2)).round(1)
+        labelled = np.column_stack([points, np.full(17, 2)])
+        annotations.append(
+            dict(
+                id=image_id,
+                image_id=image_id,
+                category_id=1,
+                bbox=[5, 10, 85, 105],
+                area=85 * 105,
+                iscrowd=0,
+                num_keypoints=17,
+                keypoints=labelled.ravel().tolist(),
+            )
+        )
+    coco = dict(
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=1, name='person')],
+    )
+    (folder / 'people.json').write_text(json.dumps(coco))
+    return folder
+
+
+def write_config(
+    path: Path,
+    data_root: Path,
+    norm: str = 'BN',
+    codec: str = 'DARKCodec',
+    extra: str = '',
+) -> Path:
+    """A whole config for the data below `data_root`; `extra` is appended."""
+    text = _CONFIG.format(data_root=data_root, norm=norm, codec=codec)
+    path.write_text(text + extra)
+    return path
