@@ -1,0 +1,165 @@
+"""What train.py and test.py share: arguments, the config, user errors.
+
+MMPose's arguments, with one difference in order: ``--cfg-options`` is merged
+first, so that every other argument works on, and wins over, what it sets.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from _data import describe_missing_data
+from mmengine.config import Config, DictAction
+
+from dark_codec import apply_codec
+from dark_codec.compat import prepare_distributed
+
+
+class UserError(Exception):
+    """Something that the user can mend; the message says how."""
+
+
+class _KeyValuePairs(DictAction):
+    """MMEngine's action; a pair without "=" is an error, not a crash."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        for pair in values:
+            if '=' not in pair:
+                parser.error(f'{option_string}: key=value expected: {pair!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run `main`; a :class:`UserError` becomes one message and exit code 2."""
+    try:
+        main()
+    except UserError as error:
+        print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
+        sys.exit(2)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing share."""
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs, checkpoints and results '
+        '(default: work_dir of the config, else work_dirs/<config name>)',
+    )
+    parser.add_argument(
+        '--show-dir', help='folder for pictures of the predictions'
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window'
+    )
+    parser.add_argument(
+        '--interval',
+        type=int,
+        default=1,
+        help='draw every so many samples (default: 1)',
+    )
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=1,
+        help='seconds for which a window stays (default: 1)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_KeyValuePairs,
+        help='settings that replace those of the config, as key=value; '
+        'lists as key="[a,b]" or key=a,b, without blanks',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none)',
+    )
+    # torch.distributed.launch of torch 1 passes it with an underscore.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config file and merge the arguments that the tools share."""
+    if not os.path.isfile(args.config):
+        raise UserError(f'the config {args.config} does not exist')
+    try:
+        cfg = Config.fromfile(args.config)
+    except (FileNotFoundError, SyntaxError) as error:
+        raise UserError(f'cannot read {args.config}: {error}') from error
+    if args.cfg_options is not None:
+        try:
+            cfg.merge_from_dict(args.cfg_options)
+        except (KeyError, TypeError) as error:
+            raise UserError(f'--cfg-options: {error}') from error
+    cfg.launcher = args.launcher
+    # Where the launcher does not say, as mpirun does not.
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    # Older MMPose configs name the settings of the data preprocessor so.
+    if 'preprocess_cfg' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
+    return cfg
+
+
+def enable_hook(
+    cfg: Config, name: str, show: bool, args: argparse.Namespace
+) -> Config:
+    """Switch on a hook that draws, and return its settings.
+
+    Args:
+        cfg: The config, changed in place.
+        name: Key of the hook in ``default_hooks``.
+        show: Whether this hook opens windows.
+        args: Arguments that hold ``interval`` and ``wait_time``.
+    """
+    if name not in cfg.get('default_hooks', {}):
+        raise UserError(
+            f'{args.config} has no default_hooks.{name}, which this needs: '
+            "take it from MMPose's configs/_base_/default_runtime.py"
+        )
+    hook = cfg.default_hooks[name]
+    hook.update(enable=True, show=show, interval=args.interval)
+    if args.show:
+        hook.wait_time = args.wait_time
+    return hook
+
+
+def prepare(cfg: Config, loops: Sequence[str]) -> None:
+    """Take the last steps before the runner is built.
+
+    Applies the codec, checks that what the loops read is there, and starts
+    the process group where MMEngine cannot.
+
+    Args:
+        cfg: The config with all arguments merged, changed in place.
+        loops: Those that will run, out of ``train``, ``val`` and ``test``;
+            the first is the one that must be there.
+    """
+    if cfg.get(f'{loops[0]}_dataloader') is None:
+        raise UserError(f'the config has no {loops[0]}_dataloader')
+    try:
+        apply_codec(cfg)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'the codec of the config: {error}') from error
+    load_from = cfg.get('load_from')
+    if load_from and '://' not in load_from:
+        if not os.path.isfile(os.path.expanduser(load_from)):
+            raise UserError(f'the checkpoint {load_from} does not exist')
+    missing = describe_missing_data(cfg, loops)
+    if missing:
+        raise UserError(missing)
+    prepare_distributed(cfg)

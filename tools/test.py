@@ -1,0 +1,119 @@
+"""Test a pose model with the arguments of MMPose's tools/test.py.
+
+Runs from any folder, and imports the dark_codec of the checkout it lies in.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _common import (  # noqa: E402
+    UserError,
+    add_common_arguments,
+    enable_hook,
+    load_config,
+    prepare,
+    run_tool,
+)
+from mmengine.config import Config  # noqa: E402
+from mmengine.dist import is_main_process  # noqa: E402
+from mmengine.fileio import dump  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+METRIC_SUFFIXES = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
+PICKLE_SUFFIXES = ('.pkl', '.pickle')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Test a pose model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out',
+        help='file for the metrics: ' + ', '.join(METRIC_SUFFIXES),
+    )
+    parser.add_argument(
+        '--dump',
+        help='file for the predictions: ' + ', '.join(PICKLE_SUFFIXES),
+    )
+    parser.add_argument(
+        '--badcase',
+        action='store_true',
+        help='save, or with --show display, the worst predictions',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge the arguments of testing into the config, in place."""
+    cfg.load_from = args.checkpoint
+    show = args.show and not args.badcase
+    if show or args.show_dir is not None:
+        hook = enable_hook(cfg, 'visualization', show, args)
+        hook.out_dir = args.show_dir
+    evaluators = cfg.get('test_evaluator') or []
+    if not isinstance(evaluators, (list, tuple)):
+        evaluators = [evaluators]
+    if args.badcase:
+        _enable_badcase(cfg, list(evaluators), args)
+    if args.dump is not None:
+        dump_results = dict(type='DumpResults', out_file_path=args.dump)
+        cfg.test_evaluator = [*evaluators, dump_results]
+
+
+def _enable_badcase(
+    cfg: Config, evaluators: list, args: argparse.Namespace
+) -> None:
+    """Switch on the hook that picks out bad cases, by loss or by metric."""
+    hook = enable_hook(cfg, 'badcase', args.show, args)
+    if hook.get('metric'):
+        return
+    if hook.get('metric_type', 'loss') == 'loss':
+        hook.metric = cfg.model.head.loss
+    elif len(evaluators) == 1:
+        hook.metric = evaluators[0]
+    else:
+        raise UserError(
+            f'--badcase: the config has {len(evaluators)} metrics; say by '
+            'which to judge in default_hooks.badcase.metric'
+        )
+
+
+def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
+    """Make sure that `path` can be written when the run is over."""
+    if not path.endswith(suffixes):
+        raise UserError(
+            f'{option} {path}: the name must end in ' + ', '.join(suffixes)
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{option} {path}: {error}') from error
+    target = path if os.path.exists(path) else folder
+    if os.path.isdir(path) or not os.access(target, os.W_OK):
+        raise UserError(f'{option} {path}: cannot be written')
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    if args.out is not None:
+        check_output('--out', args.out, METRIC_SUFFIXES)
+    if args.dump is not None:
+        check_output('--dump', args.dump, PICKLE_SUFFIXES)
+    cfg = load_config(args)
+    merge_args(cfg, args)
+    prepare(cfg, ('test',))
+    metrics = Runner.from_cfg(cfg).test()
+    if args.out is not None and is_main_process():
+        dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    run_tool(main)

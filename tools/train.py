@@ -1,0 +1,105 @@
+"""Train a pose model with the arguments of MMPose's tools/train.py.
+
+Runs from any folder, and imports the dark_codec of the checkout it lies in.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _common import (  # noqa: E402
+    UserError,
+    add_common_arguments,
+    enable_hook,
+    load_config,
+    prepare,
+    run_tool,
+)
+from mmengine.config import Config  # noqa: E402
+from mmengine.device import get_device  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a pose model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='checkpoint to go on from; without a value, the latest one in '
+        'the work dir',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train with automatic mixed precision',
+    )
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='do not evaluate during training',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the ratio of the actual batch size '
+        'to auto_scale_lr.base_batch_size of the config',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge the arguments of training into the config, in place."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        _enable_amp(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise UserError(
+                '--auto-scale-lr: the config has no auto_scale_lr; add '
+                'auto_scale_lr=dict(base_batch_size=...), the batch size '
+                'that its learning rate is meant for'
+            )
+        cfg.auto_scale_lr.enable = True
+    if args.show or args.show_dir is not None:
+        hook = enable_hook(cfg, 'visualization', args.show, args)
+        hook.out_dir = args.show_dir
+
+
+def _enable_amp(cfg: Config) -> None:
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    name = kind if isinstance(kind, str) else kind.__name__
+    if name not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UserError(
+            f'--amp: the config has its own optim_wrapper, {name}; only '
+            'OptimWrapper has a version for mixed precision'
+        )
+    if get_device() in ('cpu', 'mps'):
+        raise UserError(
+            "--amp: MMEngine's AmpOptimWrapper needs a GPU, and PyTorch "
+            'sees none'
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = load_config(args)
+    merge_args(cfg, args)
+    prepare(cfg, ('train', 'val'))
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
