@@ -1,0 +1,294 @@
+"""The codec that MMPose's pipelines and heads use."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.registry import KEYPOINT_CODECS
+from torch import Tensor
+
+from .decoders import Decoded
+from .functional import ALIGNMENTS, heatmap_to_input, input_to_heatmap
+from .registry import DECODERS, ENCODERS, build_part
+
+
+def _checked_size(size, name: str) -> tuple[int, int]:
+    ok = (
+        isinstance(size, (tuple, list))
+        and len(size) == 2
+        and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
+    )
+    if not ok:
+        raise ValueError(
+            f'{name} must be two positive integers (w, h), got {size!r}'
+        )
+    return int(size[0]), int(size[1])
+
+
+@KEYPOINT_CODECS.register_module()
+class DARKCodec(BaseKeypointCodec):
+    """Represent keypoints as heatmaps by DARK.
+
+    See the paper `Distribution-Aware Coordinate Representation for Human
+    Pose Estimation`_ by Zhang et al. (CVPR 2020).
+
+    Note:
+        - batch: B, instances: N (1 in top-down), keypoints: K
+        - input size: [w, h], heatmap size: [W, H]
+
+    Encoded:
+
+        - heatmaps (np.ndarray): (K, H, W), float32, peak 1
+        - keypoint_weights (np.ndarray): (N, K), float32
+
+    Args:
+        input_size (tuple[int, int]): Input size (w, h) of the network.
+            Defaults to (192, 256).
+        heatmap_size (tuple[int, int], optional): Heatmap size (W, H).
+            Defaults to a quarter of ``input_size``.
+        sigma (float, optional): Standard deviation of the Gaussians in
+            heatmap px. Defaults to a 32nd of the heatmap's height, the
+            paper's 1, 2 and 3 for inputs of 128x96, 256x192 and 384x288.
+        encoder (str | dict): ``UnbiasedEncoder`` (the default) or
+            ``BiasedEncoder``.
+        decoder (str | dict): ``TaylorDecoder`` (the default, with
+            ``GaussianModulation``), ``QuarterShiftDecoder`` or
+            ``ArgmaxDecoder``.
+        alignment (str): How input px map to heatmap px: ``'asymmetric'``
+            (the default; MMPose's MSRA codec, for weights trained with it),
+            ``'half_pixel'`` or ``'align_corners'``; see
+            :mod:`dark_codec.functional.coords`.
+        use_udp (bool): Whether the crops come from
+            ``TopdownAffine(use_udp=True)``. That warp ends at w - 1, while
+            MMPose's estimators restore image coordinates with w: decoded
+            coordinates are then stretched by w / (w - 1), so that they come
+            out right in the image. Defaults to False.
+
+    Raises:
+        ValueError: If an argument is invalid, or sizes do not fit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmpose.registry import KEYPOINT_CODECS
+        >>> codec = KEYPOINT_CODECS.build(dict(type='DARKCodec'))
+        >>> encoded = codec.encode(np.array([[[100.3, 70.8]]]))
+        >>> encoded['heatmaps'].shape
+        (1, 64, 48)
+        >>> keypoints, scores = codec.decode(encoded['heatmaps'])
+        >>> keypoints.round(1)
+        array([[[100.3,  70.8]]], dtype=float32)
+
+    .. _`Distribution-Aware Coordinate Representation for Human Pose
+       Estimation`: https://arxiv.org/abs/1910.06278
+    """
+
+    label_mapping_table = dict(keypoint_weights='keypoint_weights')
+    field_mapping_table = dict(heatmaps='heatmaps')
+
+    def __init__(
+        self,
+        input_size: tuple[int, int] = (192, 256),
+        heatmap_size: tuple[int, int] | None = None,
+        sigma: float | None = None,
+        encoder: str | dict = 'UnbiasedEncoder',
+        decoder: str | dict = 'TaylorDecoder',
+        alignment: str = 'asymmetric',
+        use_udp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.input_size = _checked_size(input_size, 'input_size')
+        self.heatmap_size = self._fitting_heatmap_size(heatmap_size)
+        if sigma is None:
+            sigma = self.heatmap_size[1] / 32
+        if not (isinstance(sigma, (int, float)) and 0 < sigma < np.inf):
+            raise ValueError(
+                f'sigma must be a positive number of heatmap px, got {sigma!r}'
+            )
+        self.sigma = float(sigma)
+        if alignment not in ALIGNMENTS:
+            raise ValueError(
+                f'alignment must be one of {list(ALIGNMENTS)}, '
+                f'got {alignment!r}'
+            )
+        self.alignment = alignment
+        self.use_udp = use_udp
+        self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
+        self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
+        # alignments may refuse sizes
+        input_to_heatmap(
+            torch.zeros(2), self.input_size, self.heatmap_size, alignment
+        )
+
+    def _fitting_heatmap_size(self, size) -> tuple[int, int]:
+        w, h = self.input_size
+        if size is None:
+            if w % 4 or h % 4:
+                raise ValueError(
+                    f'input_size {self.input_size} is no multiple of 4; '
+                    "give heatmap_size, the size of the network's output"
+                )
+            return w // 4, h // 4
+        width, height = _checked_size(size, 'heatmap_size')
+        if w * height != h * width or width > w:
+            raise ValueError(
+                f'heatmap_size {(width, height)} does not fit input_size '
+                f'{self.input_size}: both are (w, h), with the same aspect '
+                f'ratio and a heatmap no larger than the input, such as '
+                f'{(w // 4, h // 4)}'
+            )
+        return width, height
+
+    def encode(
+        self,
+        keypoints: np.ndarray,
+        keypoints_visible: np.ndarray | None = None,
+    ) -> dict:
+        """Encode keypoints of one sample into heatmaps.
+
+        Args:
+            keypoints (np.ndarray): Keypoints (x, y) in input px, (N, K, 2).
+            keypoints_visible (np.ndarray, optional): Visibilities, (N, K);
+                drawn from 0.5 up. Defaults to all visible.
+
+        Returns:
+            dict:
+            - heatmaps (np.ndarray): (K, H, W), float32, peak 1; several
+              instances are merged by their maximum
+            - keypoint_weights (np.ndarray): (N, K), float32; the
+              visibilities, 0 where a keypoint lies farther than 3 sigma
+              outside of the map or is not finite
+
+        Raises:
+            ValueError: If a shape is wrong.
+        """
+        keypoints = np.asarray(keypoints, dtype=np.float32)
+        if keypoints.ndim != 3 or keypoints.shape[2] != 2:
+            raise ValueError(
+                f'keypoints must have shape (N, K, 2), got {keypoints.shape}'
+            )
+        if keypoints_visible is None:
+            keypoints_visible = np.ones(keypoints.shape[:2], np.float32)
+        visible = np.asarray(keypoints_visible, dtype=np.float32)
+        if visible.shape != keypoints.shape[:2]:
+            raise ValueError(
+                'keypoints_visible must have the shape (N, K) of keypoints, '
+                f'{keypoints.shape[:2]}, got {visible.shape}'
+            )
+        heatmaps, weights = self.batch_encode(
+            torch.from_numpy(keypoints)[None], torch.from_numpy(visible)[None]
+        )
+        return dict(
+            heatmaps=heatmaps[0].numpy(), keypoint_weights=weights[0].numpy()
+        )
+
+    def batch_encode(
+        self, keypoints: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Encode keypoints on the device where they lie.
+
+        Args:
+            keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
+            visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+
+        Returns:
+            tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1 and
+            keypoint weights (B, N, K), float32.
+        """
+        points = input_to_heatmap(
+            keypoints, self.input_size, self.heatmap_size, self.alignment
+        )
+        return self.encoder(points, visible, self.heatmap_size, self.sigma)
+
+    def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decode the heatmaps of one sample.
+
+        Args:
+            encoded (np.ndarray): Heatmaps, (K, H, W).
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: Keypoints (x, y) in input px,
+            (1, K, 2), and scores (1, K), float32.
+
+        Raises:
+            ValueError: If the shape is not that of the codec's heatmaps.
+        """
+        heatmaps = np.asarray(encoded)
+        if heatmaps.ndim != 3:
+            raise ValueError(
+                'decode takes heatmaps of shape (K, H, W), got '
+                f'{heatmaps.shape}'
+            )
+        keypoints, scores = self.batch_decode(torch.as_tensor(heatmaps)[None])
+        return keypoints[0], scores[0]
+
+    def batch_decode(
+        self, batch_encoded: Tensor
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Decode a batch of heatmaps on the device where they lie.
+
+        Args:
+            batch_encoded (Tensor): Heatmaps, (B, K, H, W), any floating
+                dtype. Only B * K * 3 numbers move to the host.
+
+        Returns:
+            tuple[list[np.ndarray], list[np.ndarray]]: For each sample the
+            keypoints (x, y) in input px, (1, K, 2), and scores, (1, K),
+            float32. What could not be located lies in the middle of the
+            map with score 0.
+
+        Raises:
+            TypeError: If the heatmaps are no floating-point tensor.
+            ValueError: If the shape is not that of the codec's heatmaps.
+        """
+        decoded = self.decode_on_device(batch_encoded)
+        numbers = torch.cat([decoded.points, decoded.scores[..., None]], -1)
+        # one copy: on an accelerator each would wait for the device
+        array = numbers.cpu().numpy()
+        return (
+            [sample[None, :, :2] for sample in array],
+            [sample[None, :, 2] for sample in array],
+        )
+
+    @torch.no_grad()
+    def decode_on_device(self, heatmaps: Tensor) -> Decoded:
+        """Decode heatmaps into tensors on their own device.
+
+        Args and errors as in :meth:`batch_decode`.
+
+        Returns:
+            Decoded: With points in input px.
+        """
+        self._check_heatmaps(heatmaps)
+        decoded = self.decoder(heatmaps)
+        points = heatmap_to_input(
+            decoded.points, self.input_size, self.heatmap_size, self.alignment
+        )
+        if self.use_udp:
+            points = torch.stack(
+                [
+                    p * (size / (size - 1))
+                    for p, size in zip(points.unbind(-1), self.input_size)
+                ],
+                -1,
+            )
+        return decoded._replace(points=points)
+
+    def _check_heatmaps(self, heatmaps: Tensor) -> None:
+        if (
+            not isinstance(heatmaps, Tensor)
+            or not heatmaps.is_floating_point()
+        ):
+            kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
+            raise TypeError(
+                f'heatmaps must be a floating-point tensor, got {kind}'
+            )
+        width, height = self.heatmap_size
+        if heatmaps.ndim != 4 or heatmaps.shape[2:] != (height, width):
+            swapped = tuple(heatmaps.shape[-2:]) == (width, height)
+            raise ValueError(
+                f'heatmaps must have shape (B, K, {height}, {width}) for '
+                f'heatmap_size={self.heatmap_size}, got '
+                f'{tuple(heatmaps.shape)}'
+                + ('; sizes in configs are (w, h)' if swapped else '')
+            )

@@ -1,0 +1,231 @@
+"""Distribution modulation: smoothing and rescaling, Eq. 10-11 of the paper.
+
+Near the border a part of the kernel lies outside of the map, and plain
+smoothing pulls the peak inwards. Here each smoothed value is divided by the
+norm of the kernel's visible part (relative to the whole kernel's), which
+makes the smoothed map the correlation coefficient with a Gaussian cut off by
+the border: on such a Gaussian it is largest at its true centre. Inside the
+map the factor is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ._host import bilinear_forms, on_host, table
+from .peaks import Peaks, gather_windows
+
+RESCALES = ('minmax', 'max', 'none')
+
+# The Taylor step's finite differences reach two pixels from the peak
+STENCIL_RADIUS = 2
+
+Kernel = tuple[float, ...]
+
+
+def gaussian_kernel(
+    sigma: float | None = None, kernel_size: int | None = None
+) -> Kernel:
+    """A normalised 1-D Gaussian of odd length.
+
+    Args:
+        sigma (float, optional): Standard deviation in heatmap px; the kernel
+            ends at 3 sigma, rounded up.
+        kernel_size (int, optional): Take OpenCV's ``getGaussianKernel(k, 0)``
+            instead, whose sigma follows from the size: what DarkPose and
+            MMPose blur with.
+
+    Returns:
+        tuple[float, ...]: The weights; they sum to 1.
+
+    Raises:
+        ValueError: If not exactly one argument is given, or one is invalid.
+
+    Examples:
+        >>> [round(w, 4) for w in gaussian_kernel(kernel_size=3)]
+        [0.25, 0.5, 0.25]
+    """
+    if (sigma is None) == (kernel_size is None):
+        raise ValueError(
+            'give either sigma or kernel_size, got '
+            f'sigma={sigma}, kernel_size={kernel_size}'
+        )
+    if kernel_size is not None:
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(
+                'kernel_size must be a positive odd number, got '
+                f'{kernel_size}; for training sigmas 1, 2, 3 '
+                'MMPose uses 3, 11, 17'
+            )
+        weights = cv2.getGaussianKernel(kernel_size, 0, cv2.CV_64F)[:, 0]
+    else:
+        if not (sigma > 0 and math.isfinite(sigma)):
+            raise ValueError(f'sigma must be a positive number, got {sigma}')
+        radius = math.ceil(3 * sigma)
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+        weights = weights / weights.sum()
+    return tuple(float(w) for w in weights)
+
+
+def _visible_norm(
+    kernel: Kernel, positions: np.ndarray, length: int
+) -> np.ndarray:
+    """Norm of the kernel's part inside [0, length), relative to the whole."""
+    radius = len(kernel) // 2
+    reach = positions[:, None] + np.arange(-radius, radius + 1)
+    energy = np.square(kernel) * ((reach >= 0) & (reach < length))
+    # positions so far outside that they see nothing divide 0 by 1
+    visible = energy.sum(1)
+    return np.sqrt(np.where(visible > 0, visible, 1) / np.square(kernel).sum())
+
+
+def _smoothing_rows(
+    kernel: Kernel, positions: np.ndarray, first: int, window: int, length: int
+) -> np.ndarray:
+    """Weights of the pixels [first, first + window) at each position."""
+    radius = len(kernel) // 2
+    tap = first + np.arange(window) - positions[:, None] + radius
+    inside = (tap >= 0) & (tap < len(kernel))
+    weights = np.where(inside, np.take(kernel, tap, mode='clip'), 0)
+    norm = _visible_norm(kernel, positions, length)
+    return (weights / norm[:, None]).astype(np.float32)
+
+
+def _smoothing_matrix(kernel: Kernel, length: int) -> np.ndarray:
+    """Smooths one axis of a whole map: (length, length)."""
+    return _smoothing_rows(kernel, np.arange(length), 0, length, length)
+
+
+def _stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
+    """Smooths one axis of a window at the five positions round the peak.
+
+    One matrix for each place that a peak can have in its window, for that
+    tells where the border is: (window, 5, window).
+    """
+    offsets = np.arange(-STENCIL_RADIUS, STENCIL_RADIUS + 1)
+    rows = []
+    for place in range(window):
+        # a window only moves when it would cross a border
+        moved_from_start = place <= window // 2
+        first = 0 if moved_from_start else length - window
+        rows.append(
+            _smoothing_rows(
+                kernel, first + place + offsets, first, window, length
+            )
+        )
+    return np.stack(rows)
+
+
+def _smooth(heatmaps: Tensor, kernel: Kernel) -> Tensor:
+    """Eq. 10 with the border's norm: (M, H, W) to (M, H, W), float32."""
+    height, width = heatmaps.shape[1:]
+    heatmaps = heatmaps.to(torch.float32)
+    if on_host(heatmaps):
+        along_y = table(
+            _smoothing_matrix, kernel, height, device=heatmaps.device
+        )
+        along_x = table(
+            _smoothing_matrix, kernel, width, device=heatmaps.device
+        )
+        product = heatmaps.detach().numpy() @ along_x.numpy().T
+        return torch.from_numpy(along_y.numpy() @ product)
+    # written out for the same reason as bilinear_forms
+    radius = len(kernel) // 2
+    padded = F.pad(heatmaps, (radius,) * 4)
+    rows = sum(w * padded[:, t : t + height] for t, w in enumerate(kernel))
+    smooth = sum(w * rows[:, :, t : t + width] for t, w in enumerate(kernel))
+    norm_y = table(_axis_norm, kernel, height, device=heatmaps.device)
+    norm_x = table(_axis_norm, kernel, width, device=heatmaps.device)
+    return smooth / (norm_y[:, None] * norm_x)
+
+
+def _axis_norm(kernel: Kernel, length: int) -> np.ndarray:
+    norm = _visible_norm(kernel, np.arange(length), length)
+    return norm.astype(np.float32)
+
+
+def _check_rescale(rescale: str) -> None:
+    if rescale not in RESCALES:
+        raise ValueError(
+            f'rescale must be one of {list(RESCALES)}, got {rescale!r}'
+        )
+
+
+def modulate(
+    heatmaps: Tensor, kernel: Kernel, rescale: str = 'minmax'
+) -> Tensor:
+    """Smooth whole heatmaps and give them their magnitude back.
+
+    Args:
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        kernel (tuple[float, ...]): From :func:`gaussian_kernel`.
+        rescale (str): ``'minmax'`` is Eq. 11: (h' - min h') / (max h' -
+            min h') * max h. ``'max'`` multiplies by max h / max h', as
+            DarkPose and MMPose do. ``'none'`` leaves h' as it is.
+
+    Returns:
+        Tensor: Shape (M, H, W), float32. Maps that are constant after
+        smoothing stay so.
+
+    Raises:
+        ValueError: If ``rescale`` is unknown.
+    """
+    _check_rescale(rescale)
+    smooth = _smooth(heatmaps, kernel)
+    if rescale == 'none':
+        return smooth
+    highest = smooth.amax((1, 2), keepdim=True)
+    target = heatmaps.to(torch.float32).amax((1, 2), keepdim=True)
+    lowest = torch.zeros_like(highest)
+    if rescale == 'minmax':
+        lowest = smooth.amin((1, 2), keepdim=True)
+    span = highest - lowest
+    rescaled = (smooth - lowest) * (target / span)
+    return torch.where(span > 0, rescaled, smooth)
+
+
+def modulated_stencil(
+    heatmaps: Tensor, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
+) -> Tensor:
+    """The modulated map at the 5 x 5 px round each peak.
+
+    What the Taylor step needs of :func:`modulate`, up to a positive factor
+    per map, which cancels in the derivatives of its logarithm. With ``'max'``
+    and ``'none'`` only a window round the peak is read; ``'minmax'`` needs
+    the lowest value of the whole smoothed map.
+
+    Args:
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        peaks (Peaks): From :func:`find_peaks`.
+        kernel (tuple[float, ...]): From :func:`gaussian_kernel`.
+        rescale (str): As in :func:`modulate`.
+
+    Returns:
+        Tensor: Shape (M, 5, 5), rows first, float32. Positions outside of
+        the map are there, too: smoothed from the pixels that they reach.
+
+    Raises:
+        ValueError: If ``rescale`` is unknown.
+    """
+    _check_rescale(rescale)
+    height, width = heatmaps.shape[1:]
+    windows, column, row = gather_windows(
+        heatmaps, peaks.x, peaks.y, len(kernel) // 2 + STENCIL_RADIUS
+    )
+    along_y = table(
+        _stencil_rows, kernel, windows.shape[1], height, device=heatmaps.device
+    )
+    along_x = table(
+        _stencil_rows, kernel, windows.shape[2], width, device=heatmaps.device
+    )
+    stencil = bilinear_forms(along_y[row], windows, along_x[column])
+    if rescale == 'minmax':
+        lowest = _smooth(heatmaps, kernel).amin((1, 2))
+        stencil = stencil - lowest[:, None, None]
+    return stencil

@@ -1,0 +1,54 @@
+"""Registries of the parts of a codec.
+
+Their scope is MMPose's: MMEngine warns at every build of a type from another
+scope than the default one, which is 'mmpose' in every MMPose config. Where
+to import from is given because MMEngine would import all of MMPose instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.registry import Registry
+
+ENCODERS = Registry('dark encoder', scope='mmpose', locations=['dark_codec'])
+DECODERS = Registry('dark decoder', scope='mmpose', locations=['dark_codec'])
+MODULATIONS = Registry(
+    'dark modulation', scope='mmpose', locations=['dark_codec']
+)
+
+
+def build_part(
+    registry: Registry, cfg: str | dict, name: str, sigma: float
+) -> Any:
+    """Build an encoder, decoder or modulation from its name or config.
+
+    Args:
+        registry (Registry): Where to look.
+        cfg (str | dict): A registered name, or a dict with ``type``.
+        name (str): The argument that ``cfg`` came from, for errors.
+        sigma (float): Given to parts that use a sigma and whose config has
+            none, in heatmap px.
+
+    Raises:
+        TypeError: If ``cfg`` is neither a name nor a dict with a type.
+        ValueError: If nothing of that name is registered.
+    """
+    cfg = dict(type=cfg) if isinstance(cfg, (str, type)) else cfg
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise TypeError(
+            f'{name} must be a registered name or a dict with '
+            f"'type', got {cfg!r}"
+        )
+    part = cfg['type']
+    if isinstance(part, str):
+        part = registry.get(part)
+    if part is None:
+        raise ValueError(
+            f'unknown {name} {cfg["type"]!r}; known ones: '
+            f'{sorted(registry.module_dict)}'
+        )
+    args = {key: value for key, value in cfg.items() if key != 'type'}
+    if getattr(part, 'uses_sigma', False) and args.get('sigma') is None:
+        args['sigma'] = sigma
+    return part(**args)
