@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
@@ -13,7 +15,7 @@ from .functional import ALIGNMENTS, heatmap_to_input, input_to_heatmap
 from .registry import DECODERS, ENCODERS, build_part
 
 
-def _checked_size(size, name: str) -> tuple[int, int]:
+def _checked_size(size: Any, name: str) -> tuple[int, int]:
     ok = (
         isinstance(size, (tuple, list))
         and len(size) == 2
@@ -120,7 +122,7 @@ class DARKCodec(BaseKeypointCodec):
             torch.zeros(2), self.input_size, self.heatmap_size, alignment
         )
 
-    def _fitting_heatmap_size(self, size) -> tuple[int, int]:
+    def _fitting_heatmap_size(self, size: Any) -> tuple[int, int]:
         w, h = self.input_size
         if size is None:
             if w % 4 or h % 4:
@@ -265,13 +267,10 @@ class DARKCodec(BaseKeypointCodec):
             decoded.points, self.input_size, self.heatmap_size, self.alignment
         )
         if self.use_udp:
-            points = torch.stack(
-                [
-                    p * (size / (size - 1))
-                    for p, size in zip(points.unbind(-1), self.input_size)
-                ],
-                -1,
-            )
+            w, h = self.input_size
+            stretch = (w / (w - 1), h / (h - 1))
+            axes = zip(points.unbind(-1), stretch)
+            points = torch.stack([x * factor for x, factor in axes], -1)
         return decoded._replace(points=points)
 
     def _check_heatmaps(self, heatmaps: Tensor) -> None:

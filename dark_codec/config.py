@@ -122,8 +122,8 @@ def _head(cfg: Config) -> dict:
 
 
 def _replaced_codec(cfg: Config) -> dict:
-    """The codec that the head would decode with; refuses what is no heatmap."""
-    decoder = _head(cfg).get('decoder')
+    """The codec that the head would decode with, a Gaussian heatmap's."""
+    decoder: Any = _head(cfg).get('decoder')
     name = _type_name(decoder)
     if name not in _GAUSSIAN_CODECS:
         raise ValueError(
@@ -150,8 +150,8 @@ def _warp_is_udp(cfg: Config) -> bool:
             'codec is DARKCodec, but the config has no TopdownAffine: it is '
             'for top-down models'
             if not warps
-            else 'use_udp differs between the TopdownAffine transforms of this '
-            'config; DARKCodec needs one warp for training and testing'
+            else 'use_udp differs between the TopdownAffine transforms of '
+            'this config; DARKCodec needs one warp for all'
         )
     return warps.pop()
 
@@ -282,7 +282,7 @@ def _set_shift(cfg: Config, codec: dict) -> None:
 def _check_explicit(cfg: Config) -> None:
     """Places that name DARKCodec themselves must agree with each other."""
     model = cfg.get('model') or {}
-    head = model.get('head') or {}
+    head: Any = model.get('head') or {}
     places = {'model.head.decoder': head.get('decoder')}
     for path, transform in _transforms(
         cfg.get('train_dataloader'), 'GenerateTarget', 'train_dataloader'

@@ -94,6 +94,7 @@ class ArgmaxDecoder(HeatmapDecoder):
     """The highest pixel itself: the paper's "no shifting"."""
 
     def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+        """No offsets at all."""
         return (
             torch.zeros(len(heatmaps), 2, device=heatmaps.device),
             torch.ones_like(peaks.valid),
@@ -120,6 +121,7 @@ class QuarterShiftDecoder(HeatmapDecoder):
         self.variant = variant
 
     def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+        """Quarter shifts."""
         return (
             quarter_shift(heatmaps, peaks, self.variant),
             torch.ones_like(peaks.valid),
@@ -163,6 +165,7 @@ class TaylorDecoder(HeatmapDecoder):
             )
 
     def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+        """Taylor steps, and quarter shifts where there is none."""
         if self.modulation is None:
             stencil, moved, fits = raw_stencil(heatmaps, peaks)
             step, solved = taylor_step(stencil)

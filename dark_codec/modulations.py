@@ -10,6 +10,7 @@ from .functional import (
     gaussian_kernel,
     modulate,
     modulated_stencil,
+    opencv_kernel,
 )
 from .registry import MODULATIONS
 
@@ -46,9 +47,11 @@ class GaussianModulation(nn.Module):
             )
         self.rescale = rescale
         if kernel_size is not None:
-            self.kernel = gaussian_kernel(kernel_size=kernel_size)
+            self.kernel = opencv_kernel(kernel_size)
+        elif sigma is not None:
+            self.kernel = gaussian_kernel(sigma)
         else:
-            self.kernel = gaussian_kernel(sigma=sigma)
+            raise ValueError('GaussianModulation needs sigma or kernel_size')
 
     def forward(self, heatmaps: Tensor) -> Tensor:
         """Modulated heatmaps, (M, H, W) to (M, H, W) float32."""

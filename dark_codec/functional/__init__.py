@@ -16,7 +16,13 @@ Numerical failure comes back as a mask, never as NaN.
 
 from .coords import ALIGNMENTS, heatmap_to_input, input_to_heatmap
 from .encode import QUANTISERS, encode_biased, encode_unbiased
-from .modulate import RESCALES, gaussian_kernel, modulate, modulated_stencil
+from .modulate import (
+    RESCALES,
+    gaussian_kernel,
+    modulate,
+    modulated_stencil,
+    opencv_kernel,
+)
 from .peaks import Peaks, find_peaks, gather_windows
 from .refine import SHIFTS, limit_step, quarter_shift, raw_stencil, taylor_step
 
@@ -36,6 +42,7 @@ __all__ = [
     'limit_step',
     'modulate',
     'modulated_stencil',
+    'opencv_kernel',
     'quarter_shift',
     'raw_stencil',
     'taylor_step',

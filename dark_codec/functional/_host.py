@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def _device_table(build: Table, args: tuple, device: torch.device) -> Tensor:
         return torch.as_tensor(_numpy_table(build, args), device=device)
 
 
-def table(build: Table, *args, device: torch.device) -> Tensor:
+def table(build: Table, *args: Any, device: torch.device) -> Tensor:
     """The constant ``build(*args)`` on a device, made there only once.
 
     Copying it at each call would make the host wait for the device. A tracer
@@ -92,8 +93,9 @@ def gather_patches(
         Tensor: Shape (M, height, width), float32.
     """
     if on_host(maps) and maps.dtype != torch.bfloat16:
+        axes: Any = (1, 2)  # numpy 1 declares one axis only
         view = sliding_window_view(
-            maps.detach().numpy(), (height, width), axis=(1, 2)
+            maps.detach().numpy(), (height, width), axis=axes
         )
         patches = view[np.arange(len(maps)), top.numpy(), left.numpy()]
         return torch.from_numpy(patches).to(torch.float32)

@@ -29,48 +29,57 @@ STENCIL_RADIUS = 2
 Kernel = tuple[float, ...]
 
 
-def gaussian_kernel(
-    sigma: float | None = None, kernel_size: int | None = None
-) -> Kernel:
-    """A normalised 1-D Gaussian of odd length.
+def gaussian_kernel(sigma: float) -> Kernel:
+    """A normalised 1-D Gaussian that ends at 3 sigma, rounded up.
 
     Args:
-        sigma (float, optional): Standard deviation in heatmap px; the kernel
-            ends at 3 sigma, rounded up.
-        kernel_size (int, optional): Take OpenCV's ``getGaussianKernel(k, 0)``
-            instead, whose sigma follows from the size: what DarkPose and
-            MMPose blur with.
+        sigma (float): Standard deviation in heatmap px.
+
+    Returns:
+        tuple[float, ...]: An odd number of weights that sum to 1.
+
+    Raises:
+        ValueError: If ``sigma`` is no positive number.
+    """
+    if not (isinstance(sigma, (int, float)) and 0 < sigma < math.inf):
+        raise ValueError(
+            f'sigma must be a positive number of heatmap px, got {sigma!r}'
+        )
+    radius = math.ceil(3 * sigma)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return tuple((weights / weights.sum()).tolist())
+
+
+def opencv_kernel(kernel_size: int) -> Kernel:
+    """OpenCV's ``getGaussianKernel(k, 0)``, whose sigma follows from k.
+
+    What DarkPose and MMPose blur with, fixed tables for small k included.
+
+    Args:
+        kernel_size (int): Number of weights, odd.
 
     Returns:
         tuple[float, ...]: The weights; they sum to 1.
 
     Raises:
-        ValueError: If not exactly one argument is given, or one is invalid.
+        ValueError: If ``kernel_size`` is no positive odd number.
 
     Examples:
-        >>> [round(w, 4) for w in gaussian_kernel(kernel_size=3)]
-        [0.25, 0.5, 0.25]
+        >>> opencv_kernel(3)
+        (0.25, 0.5, 0.25)
     """
-    if (sigma is None) == (kernel_size is None):
+    if (
+        not isinstance(kernel_size, int)
+        or kernel_size < 1
+        or kernel_size % 2 == 0
+    ):
         raise ValueError(
-            'give either sigma or kernel_size, got '
-            f'sigma={sigma}, kernel_size={kernel_size}'
+            'kernel_size must be a positive odd number, got '
+            f'{kernel_size!r}; MMPose means 3, 11 and 17 for training sigmas '
+            '1, 2 and 3'
         )
-    if kernel_size is not None:
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                'kernel_size must be a positive odd number, got '
-                f'{kernel_size}; for training sigmas 1, 2, 3 '
-                'MMPose uses 3, 11, 17'
-            )
-        weights = cv2.getGaussianKernel(kernel_size, 0, cv2.CV_64F)[:, 0]
-    else:
-        if not (sigma > 0 and math.isfinite(sigma)):
-            raise ValueError(f'sigma must be a positive number, got {sigma}')
-        radius = math.ceil(3 * sigma)
-        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-        weights = weights / weights.sum()
-    return tuple(float(w) for w in weights)
+    weights = cv2.getGaussianKernel(kernel_size, 0, cv2.CV_64F)
+    return tuple(weights[:, 0].tolist())
 
 
 def _visible_norm(
@@ -138,8 +147,12 @@ def _smooth(heatmaps: Tensor, kernel: Kernel) -> Tensor:
     # written out for the same reason as bilinear_forms
     radius = len(kernel) // 2
     padded = F.pad(heatmaps, (radius,) * 4)
-    rows = sum(w * padded[:, t : t + height] for t, w in enumerate(kernel))
-    smooth = sum(w * rows[:, :, t : t + width] for t, w in enumerate(kernel))
+    rows = torch.zeros_like(padded[:, :height])
+    for tap, weight in enumerate(kernel):
+        rows = rows + weight * padded[:, tap : tap + height]
+    smooth = torch.zeros_like(heatmaps)
+    for tap, weight in enumerate(kernel):
+        smooth = smooth + weight * rows[:, :, tap : tap + width]
     norm_y = table(_axis_norm, kernel, height, device=heatmaps.device)
     norm_x = table(_axis_norm, kernel, width, device=heatmaps.device)
     return smooth / (norm_y[:, None] * norm_x)
@@ -164,7 +177,8 @@ def modulate(
 
     Args:
         heatmaps (Tensor): Shape (M, H, W), any floating dtype.
-        kernel (tuple[float, ...]): From :func:`gaussian_kernel`.
+        kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
+            :func:`opencv_kernel`.
         rescale (str): ``'minmax'`` is Eq. 11: (h' - min h') / (max h' -
             min h') * max h. ``'max'`` multiplies by max h / max h', as
             DarkPose and MMPose do. ``'none'`` leaves h' as it is.
@@ -203,7 +217,8 @@ def modulated_stencil(
     Args:
         heatmaps (Tensor): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
-        kernel (tuple[float, ...]): From :func:`gaussian_kernel`.
+        kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
+            :func:`opencv_kernel`.
         rescale (str): As in :func:`modulate`.
 
     Returns:
