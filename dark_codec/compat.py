@@ -122,8 +122,8 @@ def _checkpoint_globals() -> list[tuple[Callable, str]]:
     """The globals, each with the name that the pickle has for it."""
     # What `__reduce__` returns is the same function in numpy 1 and 2, which
     # differ in the name of the module that it lies in.
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     pairs: list[tuple[Callable, str]] = [
         (HistoryBuffer, _global_name(HistoryBuffer)),
         (_history_buffer_method, 'builtins.getattr'),

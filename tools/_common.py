@@ -141,7 +141,7 @@ def enable_hook(
 def prepare(cfg: Config, loops: Sequence[str]) -> None:
     """Take the last steps before the runner is built.
 
-    Applies the codec, checks that what the loops read is there, and starts
+    Checks that what the loops read is there, applies the codec, and starts
     the process group where MMEngine cannot.
 
     Args:
@@ -151,10 +151,6 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     """
     if cfg.get(f'{loops[0]}_dataloader') is None:
         raise UserError(f'the config has no {loops[0]}_dataloader')
-    try:
-        apply_codec(cfg)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f'the codec of the config: {error}') from error
     load_from = cfg.get('load_from')
     if load_from and '://' not in load_from:
         if not os.path.isfile(os.path.expanduser(load_from)):
@@ -162,4 +158,8 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     missing = describe_missing_data(cfg, loops)
     if missing:
         raise UserError(missing)
+    try:
+        apply_codec(cfg)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'the codec of the config: {error}') from error
     prepare_distributed(cfg)

@@ -1,7 +1,7 @@
 """Says which data are missing, and where they come from."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -26,49 +26,47 @@ def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
         to get the data; empty if nothing is missing.
     """
     missing: dict[str, str] = {}
-    homepages: list[str] = []
+    homepages: list[str | None] = []
     for loop in loops:
         loader = cfg.get(f'{loop}_dataloader') or {}
         key = f'{loop}_dataloader.dataset'
-        for where, dataset in _datasets(loader.get('dataset'), key):
+        for where, dataset in _leaves(loader.get('dataset'), key):
             lost = _lost(_paths(dataset, where))
             if lost:
                 homepages.append(_homepage(dataset))
-            missing = {**lost, **missing}
+            missing.update(lost)
         key = f'{loop}_evaluator'
-        for where, metric in _datasets(cfg.get(key), key):
-            lost = _lost([(f'{where}.ann_file', metric.get('ann_file'))])
-            missing = {**lost, **missing}
+        for where, metric in _leaves(cfg.get(key), key):
+            ann_file = (f'{where}.ann_file', metric.get('ann_file'))
+            missing.update(_lost([ann_file]))
     if not missing:
         return ''
-    lines = [f'  {path} ({where})' for path, where in missing.items()]
     pages = [page for page in dict.fromkeys(homepages) if page]
     pages.append(f'{DATASET_ZOO} (how MMPose expects them)')
     return '\n'.join(
         [
             'these data are missing:',
-            *lines,
-            'Get them from ' + ', '.join(pages) + ',',
-            'or name another place with --cfg-options, as '
-            f'{next(iter(missing.values()))}=PATH',
+            *(f'  {key} = {path}' for key, path in missing.items()),
+            'Get them from ' + ' and '.join(pages) + ',',
+            'or name where they are: --cfg-options KEY=PATH, with these keys',
         ]
     )
 
 
-def _datasets(node: Any, where: str) -> Iterator[tuple[str, dict]]:
-    """Find the datasets inside wrappers and lists, with their config keys."""
+def _leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
+    """Find what is inside wrappers and lists, with its config key."""
     if isinstance(node, (list, tuple)):
         for index, child in enumerate(node):
-            yield from _datasets(child, f'{where}.{index}')
+            yield from _leaves(child, f'{where}.{index}')
     elif isinstance(node, dict):
         inner = [key for key in ('dataset', 'datasets') if key in node]
         for key in inner:
-            yield from _datasets(node[key], f'{where}.{key}')
+            yield from _leaves(node[key], f'{where}.{key}')
         if not inner:
             yield where, node
 
 
-def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str]]:
+def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
     """Give what the dataset reads, as (config key, path).
 
     Joined as MMEngine's BaseDataset and MMPose's BaseCocoStyleDataset do it.
@@ -85,11 +83,11 @@ def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str]]:
         yield f'{where}.data_prefix.{name}', os.path.join(root, prefix)
 
 
-def _lost(paths: Iterator[tuple[str, str]]) -> dict[str, str]:
-    """Absolute path -> config key, of those that do not exist."""
+def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Config key -> absolute path, of those that do not exist."""
     return {
-        os.path.abspath(path): where
-        for where, path in paths
+        key: os.path.abspath(path)
+        for key, path in paths
         if path and '://' not in path and not os.path.exists(path)
     }
 

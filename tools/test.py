@@ -7,6 +7,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -100,19 +103,24 @@ def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
         raise UserError(f'{option} {path}: cannot be written')
 
 
+def _plain(metric: Any) -> Any:
+    """Turn numpy's scalars into Python's, which every format can hold."""
+    return metric.item() if isinstance(metric, np.generic) else metric
+
+
 def main() -> None:
     """Test."""
     args = parse_args()
+    cfg = load_config(args)
     if args.out is not None:
         check_output('--out', args.out, METRIC_SUFFIXES)
     if args.dump is not None:
         check_output('--dump', args.dump, PICKLE_SUFFIXES)
-    cfg = load_config(args)
     merge_args(cfg, args)
     prepare(cfg, ('test',))
     metrics = Runner.from_cfg(cfg).test()
     if args.out is not None and is_main_process():
-        dump(metrics, args.out)
+        dump({name: _plain(m) for name, m in metrics.items()}, args.out)
 
 
 if __name__ == '__main__':
