@@ -14,6 +14,7 @@ from .config import apply_codec  # noqa: E402
 from .decoders import (  # noqa: E402
     ArgmaxDecoder,
     Decoded,
+    GaussianFitDecoder,
     QuarterShiftDecoder,
     TaylorDecoder,
 )
@@ -26,6 +27,7 @@ __all__ = [
     'BiasedEncoder',
     'DARKCodec',
     'Decoded',
+    'GaussianFitDecoder',
     'GaussianModulation',
     'QuarterShiftDecoder',
     'TaylorDecoder',

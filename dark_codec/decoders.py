@@ -15,10 +15,15 @@ from .functional import (
     SHIFTS,
     Peaks,
     find_peaks,
+    fit_gaussian,
+    kernel_variance,
     limit_step,
+    log_derivatives,
+    newton_step,
     quarter_shift,
     raw_stencil,
-    taylor_step,
+    spread,
+    unknown_where,
 )
 from .registry import DECODERS, MODULATIONS, build_part
 
@@ -33,29 +38,47 @@ class Decoded(NamedTuple):
             where nothing could be located.
         refined (Tensor): Whether the decoder's own sub-pixel rule applied,
             (B, K), bool.
+        covariance (Tensor, optional): How far the heatmaps spread round the
+            keypoints in heatmap px^2, (B, K, 2, 2), x first, float32, for
+            decoders built with ``covariance=True``. Infinite variances where
+            the keypoint is not refined.
     """
 
     points: Tensor
     scores: Tensor
     refined: Tensor
+    covariance: Tensor | None = None
+
+
+class Refinement(NamedTuple):
+    """Sub-pixel positions of M peaks.
+
+    Attributes:
+        offset (Tensor): From the peak, (x, y) in heatmap px, (M, 2).
+        solved (Tensor): Where the decoder's rule applied, (M,), bool.
+        covariance (Tensor, optional): (M, 2, 2) in heatmap px^2.
+    """
+
+    offset: Tensor
+    solved: Tensor
+    covariance: Tensor | None = None
 
 
 class HeatmapDecoder(nn.Module):
-    """Base of the decoders: finds peaks, and asks for sub-pixel offsets."""
+    """Base of the decoders: finds peaks, and asks for their refinement."""
 
     # a codec gives its own sigma to decoders that use one and have none
     uses_sigma = False
 
-    def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
-        """Sub-pixel offsets of peaks in flattened heatmaps.
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+        """Refine the peaks of flattened heatmaps.
 
         Args:
             heatmaps (Tensor): Shape (M, H, W).
             peaks (Peaks): The maxima of the heatmaps.
 
         Returns:
-            tuple[Tensor, Tensor]: Offsets (x, y) in heatmap px, (M, 2), and
-            a mask (M,) of the peaks to which the decoder's rule applied.
+            Refinement: One for each heatmap.
         """
         raise NotImplementedError
 
@@ -69,23 +92,27 @@ class HeatmapDecoder(nn.Module):
             Decoded: Points in heatmap px, scores, and what was refined.
         """
         batch, keypoints, height, width = heatmaps.shape
+        shape = (batch, keypoints)
         maps = heatmaps.reshape(batch * keypoints, height, width)
         peaks = find_peaks(maps)
-        offsets, refined = self.offsets(maps, peaks)
-        points = torch.stack([peaks.x, peaks.y], 1) + offsets
-        valid = peaks.valid
+        offset, solved, covariance = self.refine(maps, peaks)
+        refined = solved & peaks.valid
+        if covariance is not None:
+            covariance = unknown_where(covariance, refined)
+            covariance = covariance.view(*shape, 2, 2)
+        middle = ((width - 1) / 2, (height - 1) / 2)
         points = torch.stack(
             [
-                torch.where(valid, points[:, 0], (width - 1) / 2),
-                torch.where(valid, points[:, 1], (height - 1) / 2),
+                torch.where(peaks.valid, peak + offset[:, axis], middle[axis])
+                for axis, peak in enumerate((peaks.x, peaks.y))
             ],
             1,
         )
-        shape = (batch, keypoints)
         return Decoded(
             points.view(*shape, 2),
             peaks.score.view(shape),
-            (refined & valid).view(shape),
+            refined.view(shape),
+            covariance,
         )
 
 
@@ -93,9 +120,9 @@ class HeatmapDecoder(nn.Module):
 class ArgmaxDecoder(HeatmapDecoder):
     """The highest pixel itself: the paper's "no shifting"."""
 
-    def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
-        """No offsets at all."""
-        return (
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+        """No offset at all."""
+        return Refinement(
             torch.zeros(len(heatmaps), 2, device=heatmaps.device),
             torch.ones_like(peaks.valid),
         )
@@ -120,12 +147,33 @@ class QuarterShiftDecoder(HeatmapDecoder):
             )
         self.variant = variant
 
-    def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
-        """Quarter shifts."""
-        return (
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+        """A quarter shift for each peak."""
+        return Refinement(
             quarter_shift(heatmaps, peaks, self.variant),
             torch.ones_like(peaks.valid),
         )
+
+
+def _checked_sigma(sigma: float | None, decoder: str) -> float:
+    if sigma is None or not 0 < sigma < float('inf'):
+        raise ValueError(
+            f'{decoder} needs the sigma of the training targets, a positive '
+            f'number of heatmap px, got {sigma!r}'
+        )
+    return float(sigma)
+
+
+def _or_quarter_shift(
+    refinement: Refinement, heatmaps: Tensor, peaks: Peaks
+) -> Refinement:
+    """Quarter shifts for peaks that a decoder's own rule cannot refine."""
+    offset = torch.where(
+        refinement.solved[:, None],
+        refinement.offset,
+        quarter_shift(heatmaps, peaks),
+    )
+    return refinement._replace(offset=offset)
 
 
 @DECODERS.register_module()
@@ -139,9 +187,13 @@ class TaylorDecoder(HeatmapDecoder):
 
     Args:
         modulation (str | dict, optional): A registered modulation; ``None``
-            decodes the map as it is. Defaults to ``'GaussianModulation'``.
+            decodes the map as it is, and peaks nearer than 2 px to the
+            border by the quarter shift. Defaults to ``'GaussianModulation'``.
         sigma (float, optional): Standard deviation of the training targets
             in heatmap px. Within a codec it defaults to the codec's.
+        covariance (bool): Whether to return covariances: -D''^-1 less the
+            modulation kernel's second moment, exact for Gaussians farther
+            than the kernel from the border. Defaults to False.
     """
 
     uses_sigma = True
@@ -150,30 +202,65 @@ class TaylorDecoder(HeatmapDecoder):
         self,
         modulation: str | dict | None = 'GaussianModulation',
         sigma: float | None = None,
+        covariance: bool = False,
     ) -> None:
         super().__init__()
-        if sigma is None or not sigma > 0:
-            raise ValueError(
-                'TaylorDecoder needs the sigma of the training '
-                f'targets, a positive number, got {sigma}'
-            )
-        self.trust_radius = max(1.0, float(sigma))
+        sigma = _checked_sigma(sigma, 'TaylorDecoder')
+        self.trust_radius = max(1.0, sigma)
+        self.covariance = covariance
         self.modulation = None
         if modulation is not None:
             self.modulation = build_part(
                 MODULATIONS, modulation, 'modulation', sigma
             )
 
-    def offsets(self, heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""
         if self.modulation is None:
-            stencil, moved, fits = raw_stencil(heatmaps, peaks)
-            step, solved = taylor_step(stencil)
-            step, solved = moved + step, solved & fits
+            stencil, fits = raw_stencil(heatmaps, peaks)
+            smoothing = 0.0
         else:
-            step, solved = taylor_step(
-                self.modulation.stencil(heatmaps, peaks)
-            )
-        step = limit_step(step, self.trust_radius)
-        shift = quarter_shift(heatmaps, peaks)
-        return torch.where(solved[:, None], step, shift), solved
+            stencil = self.modulation.stencil(heatmaps, peaks)
+            fits = torch.ones_like(peaks.valid)
+            smoothing = kernel_variance(self.modulation.kernel)
+        derivatives = log_derivatives(stencil)
+        step, solved = newton_step(derivatives)
+        offset = limit_step(step, self.trust_radius)
+        covariance = None
+        if self.covariance:
+            covariance = spread(log_derivatives(stencil), smoothing, smoothing)
+        return _or_quarter_shift(
+            Refinement(offset, solved & fits, covariance), heatmaps, peaks
+        )
+
+
+@DECODERS.register_module()
+class GaussianFitDecoder(HeatmapDecoder):
+    """Maximum-likelihood fit of the training Gaussian, border-aware.
+
+    Goes beyond the paper: equals the Taylor decoder's limit where a peak
+    lies inside the map, and is exact where the border cuts it off; see
+    :mod:`dark_codec.functional.fit`. Peaks that no Gaussian fits are decoded
+    by the quarter shift and not marked as refined.
+
+    Args:
+        sigma (float, optional): Standard deviation of the training targets
+            in heatmap px. Within a codec it defaults to the codec's.
+        covariance (bool): Whether to return covariances. Defaults to False.
+    """
+
+    uses_sigma = True
+
+    def __init__(
+        self, sigma: float | None = None, covariance: bool = False
+    ) -> None:
+        super().__init__()
+        self.sigma = _checked_sigma(sigma, 'GaussianFitDecoder')
+        self.covariance = covariance
+
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+        """Fitted centres, and quarter shifts where nothing fits."""
+        refinement = Refinement(
+            *fit_gaussian(heatmaps, peaks, self.sigma, self.covariance)
+        )
+        return _or_quarter_shift(refinement, heatmaps, peaks)

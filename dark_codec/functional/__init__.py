@@ -15,35 +15,52 @@ Numerical failure comes back as a mask, never as NaN.
 """
 
 from .coords import ALIGNMENTS, heatmap_to_input, input_to_heatmap
+from .covariance import spread, unknown_where
 from .encode import QUANTISERS, encode_biased, encode_unbiased
+from .fit import fit_gaussian
 from .modulate import (
     RESCALES,
     gaussian_kernel,
+    kernel_variance,
     modulate,
     modulated_stencil,
     opencv_kernel,
 )
 from .peaks import Peaks, find_peaks, gather_windows
-from .refine import SHIFTS, limit_step, quarter_shift, raw_stencil, taylor_step
+from .refine import (
+    SHIFTS,
+    Derivatives,
+    limit_step,
+    log_derivatives,
+    newton_step,
+    quarter_shift,
+    raw_stencil,
+)
 
 __all__ = [
     'ALIGNMENTS',
     'QUANTISERS',
     'RESCALES',
     'SHIFTS',
+    'Derivatives',
     'Peaks',
     'encode_biased',
     'encode_unbiased',
     'find_peaks',
+    'fit_gaussian',
     'gather_windows',
     'gaussian_kernel',
     'heatmap_to_input',
     'input_to_heatmap',
+    'kernel_variance',
     'limit_step',
+    'log_derivatives',
     'modulate',
     'modulated_stencil',
+    'newton_step',
     'opencv_kernel',
     'quarter_shift',
     'raw_stencil',
-    'taylor_step',
+    'spread',
+    'unknown_where',
 ]

@@ -1,0 +1,64 @@
+"""How far a heatmap spreads round its peak.
+
+For a map shaped as a Gaussian of covariance C that was smoothed with a kernel
+of covariance S, the log's second derivatives are -(C + S)^-1 everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .refine import Derivatives
+
+
+def spread(
+    d: Derivatives, kernel_x: Tensor | float, kernel_y: Tensor | float
+) -> Tensor:
+    """Covariance of the map itself: -D''^-1 less the kernel's.
+
+    Args:
+        d (Derivatives): Of the log of M smoothed maps, at their peaks.
+        kernel_x (Tensor | float): Second moment of the smoothing along x in
+            px^2, (M,) or one for all.
+        kernel_y (Tensor | float): The same along y.
+
+    Returns:
+        Tensor: Covariances in px^2, (M, 2, 2), x first, float32. Positive
+        semi-definite: a variance that noise has made negative is 0.
+    """
+    determinant = d.dxx * d.dyy - d.dxy * d.dxy
+    xx = -d.dyy / determinant - kernel_x
+    yy = -d.dxx / determinant - kernel_y
+    xy = d.dxy / determinant
+    # The eigenvalues are mean +- radius; the larger one's projector is
+    # (C - smaller * 1) / (2 radius).
+    mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
+    radius = (half.square() + xy.square()).sqrt()
+    larger = (mean + radius).clamp(min=0)
+    smaller = (mean - radius).clamp(min=0)
+    middle = 0.5 * (larger + smaller)
+    # how much of the anisotropy is left after the clamping
+    scale = 0.5 * (larger - smaller) / radius.clamp(min=1e-12)
+    return torch.stack(
+        [middle + scale * half, scale * xy, scale * xy, middle - scale * half],
+        1,
+    ).view(-1, 2, 2)
+
+
+def unknown_where(covariance: Tensor, known: Tensor) -> Tensor:
+    """Infinite variances, without correlation, where nothing is known.
+
+    Args:
+        covariance (Tensor): Shape (M, 2, 2).
+        known (Tensor): Mask, (M,).
+
+    Returns:
+        Tensor: Shape (M, 2, 2), without NaN.
+    """
+    diagonal = torch.eye(2, dtype=torch.bool, device=covariance.device)
+    covariance = torch.where(known[:, None, None], covariance, 0.0)
+    unknown = ~known[:, None, None] & diagonal
+    return covariance.masked_fill(unknown, math.inf)
