@@ -1,0 +1,48 @@
+"""What the tests share: where the data is, random numbers, real heatmaps."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='session')
+def data_root():
+    """The folder with Leeds Sports, MMPose's samples and the heatmaps."""
+    default = _ROOT.parent / 'shared' / 'data'
+    path = Path(os.environ.get('DARK_CODEC_DATA', default))
+    if not path.is_dir():
+        pytest.skip(f'no data in {path}; set DARK_CODEC_DATA')
+    return path
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope='session')
+def real_heatmaps(data_root):
+    """Heatmaps of a COCO network on photographs: (250, 12, 64, 48)."""
+    archive = data_root / 'heatmaps' / 'lsp_test_first250_coco12.npz'
+    with np.load(archive) as arrays:
+        return arrays['heatmaps'].astype(np.float32)
+
+
+@pytest.fixture(params=['numpy', 'tensors'])
+def path(request, monkeypatch):
+    """Run a test on the CPU's fast path, and on that of accelerators."""
+    if request.param == 'tensors':
+        modules = [
+            module
+            for name, module in sys.modules.items()
+            if name.startswith('dark_codec') and hasattr(module, 'on_host')
+        ]
+        assert modules
+        for module in modules:
+            monkeypatch.setattr(module, 'on_host', lambda tensor: False)
+    return request.param
