@@ -5,6 +5,7 @@ tested on real photographs elsewhere.
 """
 
 import json
+import socket
 from pathlib import Path
 
 import cv2
@@ -156,3 +157,10 @@ def write_config(
     text = _CONFIG.format(data_root=data_root, norm=norm, codec=codec)
     path.write_text(text + extra)
     return path
+
+
+def free_port() -> int:
+    """A port that nothing on this machine listens to."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
