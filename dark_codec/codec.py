@@ -11,7 +11,12 @@ from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from .decoders import Decoded
-from .functional import ALIGNMENTS, heatmap_to_input, input_to_heatmap
+from .functional import (
+    ALIGNMENTS,
+    covariance_to_input,
+    heatmap_to_input,
+    input_to_heatmap,
+)
 from .registry import DECODERS, ENCODERS, build_part
 
 
@@ -66,6 +71,12 @@ class DARKCodec(BaseKeypointCodec):
             MMPose's estimators restore image coordinates with w: decoded
             coordinates are then stretched by w / (w - 1), so that they come
             out right in the image. Defaults to False.
+        correct_flip_shift (bool): Whether the heatmaps to decode are means
+            over a flip test with MMPose's ``shift_heatmap=True``, whose bias
+            is to be removed. Under ``'asymmetric'`` with stride s a flipped
+            heatmap lies 1 - 1/s px away and is shifted by 1, so such means
+            lie half an input px too far right at every stride. Defaults to
+            False, as in MMPose.
 
     Raises:
         ValueError: If an argument is invalid, or sizes do not fit.
@@ -97,6 +108,7 @@ class DARKCodec(BaseKeypointCodec):
         decoder: str | dict = 'TaylorDecoder',
         alignment: str = 'asymmetric',
         use_udp: bool = False,
+        correct_flip_shift: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = _checked_size(input_size, 'input_size')
@@ -115,6 +127,12 @@ class DARKCodec(BaseKeypointCodec):
             )
         self.alignment = alignment
         self.use_udp = use_udp
+        if correct_flip_shift and alignment != 'asymmetric':
+            raise ValueError(
+                "correct_flip_shift is for alignment='asymmetric': "
+                f'{alignment!r} has no bias in the flip test'
+            )
+        self.correct_flip_shift = correct_flip_shift
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
         # alignments may refuse sizes
@@ -259,19 +277,24 @@ class DARKCodec(BaseKeypointCodec):
         Args and errors as in :meth:`batch_decode`.
 
         Returns:
-            Decoded: With points in input px.
+            Decoded: With points in input px, and covariances in input px^2
+            where the decoder was built with ``covariance=True``.
         """
         self._check_heatmaps(heatmaps)
         decoded = self.decoder(heatmaps)
-        points = heatmap_to_input(
-            decoded.points, self.input_size, self.heatmap_size, self.alignment
-        )
+        frames = (self.input_size, self.heatmap_size, self.alignment)
+        x, y = heatmap_to_input(decoded.points, *frames).unbind(-1)
+        if self.correct_flip_shift:
+            x = x - 0.5
         if self.use_udp:
             w, h = self.input_size
-            stretch = (w / (w - 1), h / (h - 1))
-            axes = zip(points.unbind(-1), stretch)
-            points = torch.stack([x * factor for x, factor in axes], -1)
-        return decoded._replace(points=points)
+            x, y = x * (w / (w - 1)), y * (h / (h - 1))
+        covariance = decoded.covariance
+        if covariance is not None:
+            covariance = covariance_to_input(covariance, *frames)
+        return decoded._replace(
+            points=torch.stack([x, y], -1), covariance=covariance
+        )
 
     def _check_heatmaps(self, heatmaps: Tensor) -> None:
         if (

@@ -273,6 +273,11 @@ def _set_shift(cfg: Config, codec: dict) -> None:
             f'model.test_cfg.flip_mode={test_cfg.flip_mode!r} '
             "does not fit DARKCodec, which needs 'heatmap'"
         )
+    if codec.get('correct_flip_shift') and not test_cfg.get('flip_test'):
+        raise ValueError(
+            'codec.correct_flip_shift is for flip tests, but '
+            'model.test_cfg.flip_test is not set'
+        )
     alignment = codec.get('alignment', 'asymmetric')
     _set(
         test_cfg, 'shift_heatmap', alignment == 'asymmetric', 'model.test_cfg'

@@ -14,7 +14,12 @@ here uses an operator that autocast lowers (matmul, einsum, convolution).
 Numerical failure comes back as a mask, never as NaN.
 """
 
-from .coords import ALIGNMENTS, heatmap_to_input, input_to_heatmap
+from .coords import (
+    ALIGNMENTS,
+    covariance_to_input,
+    heatmap_to_input,
+    input_to_heatmap,
+)
 from .covariance import spread, unknown_where
 from .encode import QUANTISERS, encode_biased, encode_unbiased
 from .fit import fit_gaussian
@@ -44,6 +49,7 @@ __all__ = [
     'SHIFTS',
     'Derivatives',
     'Peaks',
+    'covariance_to_input',
     'encode_biased',
     'encode_unbiased',
     'find_peaks',

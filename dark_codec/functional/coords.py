@@ -82,3 +82,25 @@ def heatmap_to_input(
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
     axes = zip(points.to(torch.float32).unbind(-1), stride)
     return torch.stack([(x + shift) * s - shift for x, s in axes], -1)
+
+
+def covariance_to_input(
+    covariance: Tensor, input_size: Size, heatmap_size: Size, alignment: str
+) -> Tensor:
+    """Map covariances from heatmap px^2 to input px^2.
+
+    Args:
+        covariance (Tensor): Shape (..., 2, 2), x first, in heatmap px^2.
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        alignment (str): One of :data:`ALIGNMENTS`.
+
+    Returns:
+        Tensor: Shape (..., 2, 2), in input px^2.
+    """
+    (x, y), _ = _stride_and_shift(input_size, heatmap_size, alignment)
+    xx, xy, yx, yy = covariance.flatten(-2).unbind(-1)
+    scaled = torch.stack(
+        [xx * (x * x), xy * (x * y), yx * (x * y), yy * (y * y)], -1
+    )
+    return scaled.view(covariance.shape)
