@@ -10,13 +10,14 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded
+from .decoders import Decoded, flatten_maps
 from .functional import (
     ALIGNMENTS,
     covariance_to_input,
     heatmap_to_input,
     input_to_heatmap,
 )
+from .functional._backend import Array, namespace
 from .registry import DECODERS, ENCODERS, build_part
 
 
@@ -195,24 +196,21 @@ class DARKCodec(BaseKeypointCodec):
                 'keypoints_visible must have the shape (N, K) of keypoints, '
                 f'{keypoints.shape[:2]}, got {visible.shape}'
             )
-        heatmaps, weights = self.batch_encode(
-            torch.from_numpy(keypoints)[None], torch.from_numpy(visible)[None]
-        )
-        return dict(
-            heatmaps=heatmaps[0].numpy(), keypoint_weights=weights[0].numpy()
-        )
+        heatmaps, weights = self.batch_encode(keypoints[None], visible[None])
+        return dict(heatmaps=heatmaps[0], keypoint_weights=weights[0])
 
     def batch_encode(
-        self, keypoints: Tensor, visible: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, keypoints: Array, visible: Array
+    ) -> tuple[Array, Array]:
         """Encode keypoints on the device where they lie.
 
         Args:
-            keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
-            visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+            keypoints (Array): Keypoints (x, y) in input px, (B, N, K, 2), a
+                tensor or a numpy array.
+            visible (Array): Visibilities, (B, N, K); drawn from 0.5 up.
 
         Returns:
-            tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1 and
+            tuple[Array, Array]: Heatmaps (B, K, H, W) with peak 1 and
             keypoint weights (B, N, K), float32.
         """
         points = input_to_heatmap(
@@ -261,16 +259,18 @@ class DARKCodec(BaseKeypointCodec):
             TypeError: If the heatmaps are no floating-point tensor.
             ValueError: If the shape is not that of the codec's heatmaps.
         """
-        decoded = self.decode_on_device(batch_encoded)
-        numbers = torch.cat([decoded.points, decoded.scores[..., None]], -1)
-        # one copy: on an accelerator each would wait for the device
-        array = numbers.cpu().numpy()
-        return (
-            [sample[None, :, :2] for sample in array],
-            [sample[None, :, 2] for sample in array],
-        )
+        self._check_heatmaps(batch_encoded)
+        batch, keypoints = batch_encoded.shape[:2]
+        with torch.no_grad():
+            maps = flatten_maps(batch_encoded)
+            points, scores, *_ = self._decode_maps(maps)
+            numbers = namespace(maps).concatenate([points, scores[:, None]], 1)
+        if isinstance(numbers, Tensor):
+            # one copy: each would wait for the device
+            numbers = numbers.cpu().numpy()
+        numbers = numbers.reshape(batch, 1, keypoints, 3)
+        return list(numbers[..., :2]), list(numbers[..., 2])
 
-    @torch.no_grad()
     def decode_on_device(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps into tensors on their own device.
 
@@ -281,9 +281,16 @@ class DARKCodec(BaseKeypointCodec):
             where the decoder was built with ``covariance=True``.
         """
         self._check_heatmaps(heatmaps)
-        decoded = self.decoder(heatmaps)
+        with torch.no_grad():
+            decoded = self._decode_maps(flatten_maps(heatmaps))
+        return decoded.as_tensors(heatmaps.shape[:2])
+
+    def _decode_maps(self, maps: Array) -> Decoded:
+        """Decode (M, H, W) maps to points in input px."""
+        decoded = self.decoder.decode_maps(maps)
         frames = (self.input_size, self.heatmap_size, self.alignment)
-        x, y = heatmap_to_input(decoded.points, *frames).unbind(-1)
+        points = heatmap_to_input(decoded.points, *frames)
+        x, y = points[:, 0], points[:, 1]
         if self.correct_flip_shift:
             x = x - 0.5
         if self.use_udp:
@@ -292,9 +299,8 @@ class DARKCodec(BaseKeypointCodec):
         covariance = decoded.covariance
         if covariance is not None:
             covariance = covariance_to_input(covariance, *frames)
-        return decoded._replace(
-            points=torch.stack([x, y], -1), covariance=covariance
-        )
+        points = namespace(points).stack([x, y], 1)
+        return decoded._replace(points=points, covariance=covariance)
 
     def _check_heatmaps(self, heatmaps: Tensor) -> None:
         if (

@@ -6,7 +6,7 @@ to :class:`Decoded`, and so also the unit that is exported.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,14 @@ from .functional import (
     raw_stencil,
     spread,
     unknown_where,
+)
+from .functional._backend import (
+    Array,
+    float32,
+    host_array,
+    namespace,
+    quiet,
+    zeros_like,
 )
 from .registry import DECODERS, MODULATIONS, build_part
 
@@ -49,6 +57,16 @@ class Decoded(NamedTuple):
     refined: Tensor
     covariance: Tensor | None = None
 
+    def as_tensors(self, shape: tuple[int, ...]) -> Decoded:
+        """Tensors of shape (B, K, ...) from arrays or tensors (B * K, ...)."""
+        parts: Any = [
+            None
+            if part is None
+            else torch.as_tensor(part).reshape(*shape, *part.shape[1:])
+            for part in self
+        ]
+        return Decoded(*parts)
+
 
 class Refinement(NamedTuple):
     """Sub-pixel positions of M peaks.
@@ -70,17 +88,46 @@ class HeatmapDecoder(nn.Module):
     # a codec gives its own sigma to decoders that use one and have none
     uses_sigma = False
 
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Refine the peaks of flattened heatmaps.
 
         Args:
-            heatmaps (Tensor): Shape (M, H, W).
+            heatmaps (Array): Shape (M, H, W).
             peaks (Peaks): The maxima of the heatmaps.
 
         Returns:
             Refinement: One for each heatmap.
         """
         raise NotImplementedError
+
+    def decode_maps(self, heatmaps: Array) -> Decoded:
+        """Decode flattened heatmaps, arrays or tensors.
+
+        Args:
+            heatmaps (Array): Shape (M, H, W).
+
+        Returns:
+            Decoded: Of the same kind as the heatmaps, with (M, ...) for
+            (B, K, ...).
+        """
+        height, width = heatmaps.shape[1:]
+        xp = namespace(heatmaps)
+        peaks = find_peaks(heatmaps)
+        with quiet(heatmaps):
+            offset, solved, covariance = self.refine(heatmaps, peaks)
+        refined = solved & peaks.valid
+        if covariance is not None:
+            covariance = unknown_where(covariance, refined)
+        x = float32(peaks.x) + offset[:, 0]
+        y = float32(peaks.y) + offset[:, 1]
+        points = xp.stack(
+            [
+                xp.where(peaks.valid, x, (width - 1) / 2),
+                xp.where(peaks.valid, y, (height - 1) / 2),
+            ],
+            1,
+        )
+        return Decoded(points, peaks.score, refined, covariance)
 
     def forward(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps.
@@ -91,40 +138,26 @@ class HeatmapDecoder(nn.Module):
         Returns:
             Decoded: Points in heatmap px, scores, and what was refined.
         """
-        batch, keypoints, height, width = heatmaps.shape
-        shape = (batch, keypoints)
-        maps = heatmaps.reshape(batch * keypoints, height, width)
-        peaks = find_peaks(maps)
-        offset, solved, covariance = self.refine(maps, peaks)
-        refined = solved & peaks.valid
-        if covariance is not None:
-            covariance = unknown_where(covariance, refined)
-            covariance = covariance.view(*shape, 2, 2)
-        middle = ((width - 1) / 2, (height - 1) / 2)
-        points = torch.stack(
-            [
-                torch.where(peaks.valid, peak + offset[:, axis], middle[axis])
-                for axis, peak in enumerate((peaks.x, peaks.y))
-            ],
-            1,
-        )
-        return Decoded(
-            points.view(*shape, 2),
-            peaks.score.view(shape),
-            refined.view(shape),
-            covariance,
-        )
+        decoded = self.decode_maps(flatten_maps(heatmaps))
+        return decoded.as_tensors(heatmaps.shape[:2])
+
+
+def flatten_maps(heatmaps: Tensor) -> Array:
+    """(B, K, H, W) heatmaps to (B * K, H, W), as an array on the host."""
+    batch, keypoints, height, width = heatmaps.shape
+    maps = heatmaps.reshape(batch * keypoints, height, width)
+    array = host_array(maps)
+    return maps if array is None else array
 
 
 @DECODERS.register_module()
 class ArgmaxDecoder(HeatmapDecoder):
     """The highest pixel itself: the paper's "no shifting"."""
 
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """No offset at all."""
         return Refinement(
-            torch.zeros(len(heatmaps), 2, device=heatmaps.device),
-            torch.ones_like(peaks.valid),
+            zeros_like(heatmaps, (len(heatmaps), 2)), peaks.valid | True
         )
 
 
@@ -147,11 +180,11 @@ class QuarterShiftDecoder(HeatmapDecoder):
             )
         self.variant = variant
 
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """A quarter shift for each peak."""
         return Refinement(
             quarter_shift(heatmaps, peaks, self.variant),
-            torch.ones_like(peaks.valid),
+            peaks.valid | True,
         )
 
 
@@ -165,10 +198,10 @@ def _checked_sigma(sigma: float | None, decoder: str) -> float:
 
 
 def _or_quarter_shift(
-    refinement: Refinement, heatmaps: Tensor, peaks: Peaks
+    refinement: Refinement, heatmaps: Array, peaks: Peaks
 ) -> Refinement:
     """Quarter shifts for peaks that a decoder's own rule cannot refine."""
-    offset = torch.where(
+    offset = namespace(heatmaps).where(
         refinement.solved[:, None],
         refinement.offset,
         quarter_shift(heatmaps, peaks),
@@ -214,14 +247,14 @@ class TaylorDecoder(HeatmapDecoder):
                 MODULATIONS, modulation, 'modulation', sigma
             )
 
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
             smoothing = 0.0
         else:
             stencil = self.modulation.stencil(heatmaps, peaks)
-            fits = torch.ones_like(peaks.valid)
+            fits = peaks.valid | True
             smoothing = kernel_variance(self.modulation.kernel)
         derivatives = log_derivatives(stencil)
         step, solved = newton_step(derivatives)
@@ -258,7 +291,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         self.sigma = _checked_sigma(sigma, 'GaussianFitDecoder')
         self.covariance = covariance
 
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Fitted centres, and quarter shifts where nothing fits."""
         refinement = Refinement(
             *fit_gaussian(heatmaps, peaks, self.sigma, self.covariance)

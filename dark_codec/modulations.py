@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from .functional import (
     RESCALES,
@@ -12,6 +12,7 @@ from .functional import (
     modulated_stencil,
     opencv_kernel,
 )
+from .functional._backend import Array
 from .registry import MODULATIONS
 
 
@@ -53,10 +54,10 @@ class GaussianModulation(nn.Module):
         else:
             raise ValueError('GaussianModulation needs sigma or kernel_size')
 
-    def forward(self, heatmaps: Tensor) -> Tensor:
+    def forward(self, heatmaps: Array) -> Array:
         """Modulated heatmaps, (M, H, W) to (M, H, W) float32."""
         return modulate(heatmaps, self.kernel, self.rescale)
 
-    def stencil(self, heatmaps: Tensor, peaks: Peaks) -> Tensor:
+    def stencil(self, heatmaps: Array, peaks: Peaks) -> Array:
         """The modulated 5 x 5 px round each peak, (M, 5, 5)."""
         return modulated_stencil(heatmaps, peaks, self.kernel, self.rescale)

@@ -1,5 +1,8 @@
 """The arithmetic of DARK: pure, batched functions on torch tensors.
 
+``Array`` stands for a torch tensor of any device, or a numpy array: the same
+formulas serve both (see :mod:`dark_codec.functional._backend`).
+
 Shape shorthand in this package:
 
 - B: batch, N: instances (1 in top-down), K: keypoints

@@ -9,8 +9,7 @@ With stride s (input px per heatmap px), in the terms of ONNX Resize:
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from ._backend import Array, float32, namespace
 
 ALIGNMENTS = ('asymmetric', 'half_pixel', 'align_corners')
 
@@ -39,18 +38,18 @@ def _stride_and_shift(
 
 
 def input_to_heatmap(
-    points: Tensor, input_size: Size, heatmap_size: Size, alignment: str
-) -> Tensor:
+    points: Array, input_size: Size, heatmap_size: Size, alignment: str
+) -> Array:
     """Map points from input px to heatmap px.
 
     Args:
-        points (Tensor): Points (x, y) in input px, shape (..., 2).
+        points (Array): Points (x, y) in input px, shape (..., 2).
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         alignment (str): One of :data:`ALIGNMENTS`.
 
     Returns:
-        Tensor: Points in heatmap px, shape (..., 2), float32.
+        Array: Points in heatmap px, shape (..., 2), float32.
 
     Raises:
         ValueError: If ``alignment`` is unknown or cannot be had with these
@@ -67,40 +66,41 @@ def input_to_heatmap(
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
     # Python numbers per axis: a tensor of two strides would have to be
     # copied to the device at every call
-    axes = zip(points.to(torch.float32).unbind(-1), stride)
-    return torch.stack([(x + shift) / s - shift for x, s in axes], -1)
+    points = float32(points)
+    axes = [(points[..., i] + shift) / s - shift for i, s in enumerate(stride)]
+    return namespace(points).stack(axes, -1)
 
 
 def heatmap_to_input(
-    points: Tensor, input_size: Size, heatmap_size: Size, alignment: str
-) -> Tensor:
+    points: Array, input_size: Size, heatmap_size: Size, alignment: str
+) -> Array:
     """Map points from heatmap px to input px: inverts `input_to_heatmap`.
 
     Args and errors as there; takes heatmap px and returns input px, shape
     (..., 2), float32.
     """
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
-    axes = zip(points.to(torch.float32).unbind(-1), stride)
-    return torch.stack([(x + shift) * s - shift for x, s in axes], -1)
+    points = float32(points)
+    axes = [(points[..., i] + shift) * s - shift for i, s in enumerate(stride)]
+    return namespace(points).stack(axes, -1)
 
 
 def covariance_to_input(
-    covariance: Tensor, input_size: Size, heatmap_size: Size, alignment: str
-) -> Tensor:
+    covariance: Array, input_size: Size, heatmap_size: Size, alignment: str
+) -> Array:
     """Map covariances from heatmap px^2 to input px^2.
 
     Args:
-        covariance (Tensor): Shape (..., 2, 2), x first, in heatmap px^2.
+        covariance (Array): Shape (..., 2, 2), x first, in heatmap px^2.
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         alignment (str): One of :data:`ALIGNMENTS`.
 
     Returns:
-        Tensor: Shape (..., 2, 2), in input px^2.
+        Array: Shape (..., 2, 2), in input px^2.
     """
     (x, y), _ = _stride_and_shift(input_size, heatmap_size, alignment)
-    xx, xy, yx, yy = covariance.flatten(-2).unbind(-1)
-    scaled = torch.stack(
-        [xx * (x * x), xy * (x * y), yx * (x * y), yy * (y * y)], -1
-    )
-    return scaled.view(covariance.shape)
+    scales = (x * x, x * y, x * y, y * y)
+    flat = covariance.reshape(*covariance.shape[:-2], 4)
+    scaled = [flat[..., i] * scale for i, scale in enumerate(scales)]
+    return namespace(flat).stack(scaled, -1).reshape(covariance.shape)

@@ -9,32 +9,30 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-
+from ._backend import Array, arange_like, float32, namespace
 from .coords import Size
 
 QUANTISERS = ('floor', 'ceil', 'round')
 
 
-def _quantise(points: Tensor, quantise: str) -> Tensor:
+def _quantise(points: Array, quantise: str) -> Array:
     """Eq. 13."""
     if quantise == 'floor':
-        return points.floor()
+        return namespace(points).floor(points)
     if quantise == 'ceil':
-        return points.ceil()
+        return namespace(points).ceil(points)
     if quantise == 'round':
         # Half up as int(x + 0.5) does in every code base; torch.round takes
         # halves to even. Like int(), trunc takes (-1.5, -0.5) to 0.
-        return (points + 0.5).trunc()
+        return namespace(points).trunc(points + 0.5)
     raise ValueError(
         f'quantise must be one of {list(QUANTISERS)}, got {quantise!r}'
     )
 
 
 def _visible_gaussians(
-    centres: Tensor, visible: Tensor, size: Size, radius: float
-) -> tuple[Tensor, Tensor, Tensor]:
+    centres: Array, visible: Array, size: Size, radius: float
+) -> tuple[Array, Array, Array]:
     """Which Gaussians are drawn, and with which weight.
 
     A keypoint is left out if it is invisible, not finite, or more than
@@ -45,8 +43,9 @@ def _visible_gaussians(
         is drawn and the keypoint weights, the latter two shaped as
         ``visible``.
     """
-    finite = centres.isfinite().all(-1)
-    centres = torch.where(finite[..., None], centres, 0.0)
+    xp = namespace(centres)
+    finite = xp.isfinite(centres[..., 0] + centres[..., 1])
+    centres = xp.where(finite[..., None], centres, 0.0)
     inside = finite
     for axis, length in enumerate(size):
         centre = centres[..., axis]
@@ -55,49 +54,49 @@ def _visible_gaussians(
             inside & (centre - radius < length) & (centre + (radius + 1) >= 0)
         )
     labelled = visible >= 0.5
-    weights = torch.where(labelled & ~inside, 0.0, visible)
+    weights = xp.where(labelled & ~inside, 0.0, visible)
     return centres, labelled & inside, weights
 
 
 def _profile(
-    centres: Tensor, length: int, sigma: float, radius: float = math.inf
-) -> Tensor:
+    centres: Array, length: int, sigma: float, radius: float = math.inf
+) -> Array:
     """One axis of a Gaussian: (...) centres to (..., length) values."""
-    grid = torch.arange(length, device=centres.device, dtype=torch.float32)
-    distance = grid - centres[..., None]
-    profile = torch.exp(distance * distance * (-0.5 / sigma**2))
+    xp = namespace(centres)
+    distance = arange_like(length, centres) - centres[..., None]
+    profile = xp.exp(distance * distance * (-0.5 / sigma**2))
     if math.isfinite(radius):
-        profile = profile * (distance.abs() <= radius)
+        profile = profile * (xp.abs(distance) <= radius)
     return profile
 
 
-def _outer_max(profile_x: Tensor, profile_y: Tensor) -> Tensor:
+def _outer_max(profile_x: Array, profile_y: Array) -> Array:
     """(B, N, K, W) and (B, N, K, H) to (B, K, H, W), maximum over N."""
     heatmaps = profile_y[..., :, None] * profile_x[..., None, :]
     if heatmaps.shape[1] == 1:
         return heatmaps[:, 0]
-    return heatmaps.amax(1)
+    return namespace(heatmaps).amax(heatmaps, 1)
 
 
 def encode_unbiased(
-    points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
-) -> tuple[Tensor, Tensor]:
+    points: Array, visible: Array, heatmap_size: Size, sigma: float
+) -> tuple[Array, Array]:
     """Gaussians centred where the keypoints are: Eq. 14 with g'.
 
     Args:
-        points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        points (Array): Keypoints (x, y) in heatmap px, (B, N, K, 2).
+        visible (Array): Visibilities, (B, N, K); drawn from 0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
 
     Returns:
-        tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1, and
+        tuple[Array, Array]: Heatmaps (B, K, H, W) with peak 1, and
         keypoint weights (B, N, K): the visibilities, 0 where a keypoint is
         not finite or farther than 3 sigma outside of the map. Both float32.
         Several instances are merged by their maximum.
     """
     width, height = heatmap_size
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
+    points, visible = float32(points), float32(visible)
     centres, drawn, weights = _visible_gaussians(
         points, visible, heatmap_size, 3 * sigma
     )
@@ -107,12 +106,12 @@ def encode_unbiased(
 
 
 def encode_biased(
-    points: Tensor,
-    visible: Tensor,
+    points: Array,
+    visible: Array,
     heatmap_size: Size,
     sigma: float,
     quantise: str = 'round',
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Array, Array]:
     """Gaussians centred at whole pixels, cut off at 3 sigma: Eq. 13-14.
 
     What DARK is compared with. Equals MMPose's ``MSRAHeatmap`` with
@@ -120,20 +119,20 @@ def encode_biased(
     is lop-sided).
 
     Args:
-        points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        points (Array): Keypoints (x, y) in heatmap px, (B, N, K, 2).
+        visible (Array): Visibilities, (B, N, K); drawn from 0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
         quantise (str): ``'floor'``, ``'ceil'`` or ``'round'`` (halves up).
 
     Returns:
-        tuple[Tensor, Tensor]: As :func:`encode_unbiased`.
+        tuple[Array, Array]: As :func:`encode_unbiased`.
 
     Raises:
         ValueError: If ``quantise`` is unknown.
     """
     width, height = heatmap_size
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
+    points, visible = float32(points), float32(visible)
     centres, drawn, weights = _visible_gaussians(
         _quantise(points, quantise), visible, heatmap_size, 3 * sigma
     )

@@ -15,10 +15,14 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-
-from ._host import bilinear_forms
+from ._backend import (
+    Array,
+    arange_like,
+    bilinear_forms,
+    float32,
+    namespace,
+    zeros_like,
+)
 from .covariance import spread
 from .peaks import Peaks, gather_windows
 from .refine import Derivatives, limit_step, newton_step
@@ -30,32 +34,33 @@ FIT_STEPS = 4
 _MAX_STEP = 1.0  # px
 
 
-def _profiles(grid: Tensor, centre: Tensor, sigma: float) -> Tensor:
+def _profiles(grid: Array, centre: Array, sigma: float) -> Array:
     """G and its first two derivatives by the centre: (M, 3, length)."""
     t = (grid - centre[:, None]) / sigma
-    g = torch.exp(-0.5 * t * t)
-    return torch.stack([g, t * g / sigma, (t * t - 1) * g / sigma**2], 1)
+    xp = namespace(t)
+    g = xp.exp(-0.5 * t * t)
+    return xp.stack([g, t * g / sigma, (t * t - 1) * g / sigma**2], 1)
 
 
-def _log_norm_derivatives(profiles: Tensor) -> tuple[Tensor, Tensor]:
+def _log_norm_derivatives(profiles: Array) -> tuple[Array, Array]:
     """First and second derivative of 1/2 ln <g, g> along one axis."""
-    g, dg, ddg = profiles.unbind(1)
+    g, dg, ddg = profiles[:, 0], profiles[:, 1], profiles[:, 2]
     energy = (g * g).sum(1)
     first = (g * dg).sum(1) / energy
     second = (dg * dg + g * ddg).sum(1) / energy
     return first, second - 2 * first * first
 
 
-def _own_spread(profiles: Tensor) -> Tensor:
+def _own_spread(profiles: Array) -> Array:
     """-1 / f'' of the Gaussian itself along one axis: 2 sigma^2 inside."""
-    g, dg, _ = profiles.unbind(1)
+    g, dg = profiles[:, 0], profiles[:, 1]
     energy = (g * g).sum(1)
     mean = (g * dg).sum(1) / energy
     return 1 / ((dg * dg).sum(1) / energy - mean * mean)
 
 
 def _derivatives(
-    along_x: Tensor, along_y: Tensor, windows: Tensor
+    along_x: Array, along_y: Array, windows: Array
 ) -> Derivatives:
     """Of f, at the centres of the profiles."""
     forms = bilinear_forms(along_y, windows, along_x)
@@ -73,22 +78,22 @@ def _derivatives(
 
 
 def fit_gaussian(
-    heatmaps: Tensor, peaks: Peaks, sigma: float, with_covariance: bool = False
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    heatmaps: Array, peaks: Peaks, sigma: float, with_covariance: bool = False
+) -> tuple[Array, Array, Array | None]:
     """Fit a Gaussian of known sigma at each peak, border-aware.
 
     :data:`FIT_STEPS` Newton steps on f from the peak, each of at most 1 px,
     all within max(1, sigma) px of it.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
         sigma (float): Standard deviation of the training targets in heatmap
             px.
         with_covariance (bool): Whether to estimate covariances.
 
     Returns:
-        tuple[Tensor, Tensor, Tensor | None]: Offsets (x, y) from the peaks
+        tuple[Array, Array, Array | None]: Offsets (x, y) from the peaks
         in heatmap px, (M, 2), float32; a mask (M,), False where f is not
         concave at the last step (the offset is then of no use); and the
         maps' covariances at the fitted centres in px^2, (M, 2, 2), exact
@@ -99,7 +104,7 @@ def fit_gaussian(
     windows, column, row = gather_windows(heatmaps, peaks.x, peaks.y, radius)
     grid_x = _grid(windows.shape[2], column)
     grid_y = _grid(windows.shape[1], row)
-    offset = torch.zeros_like(grid_x[:, :2])
+    offset = zeros_like(windows, (len(windows), 2))
     for _ in range(FIT_STEPS):
         along_x = _profiles(grid_x, offset[:, 0], sigma)
         along_y = _profiles(grid_y, offset[:, 1], sigma)
@@ -119,7 +124,6 @@ def fit_gaussian(
     return offset, solved, covariance
 
 
-def _grid(length: int, origin: Tensor) -> Tensor:
+def _grid(length: int, origin: Array) -> Array:
     """Distance of each pixel of a window from its peak, (M, length)."""
-    grid = torch.arange(length, device=origin.device)
-    return (grid - origin[:, None]).to(torch.float32)
+    return arange_like(length, origin) - float32(origin)[:, None]

@@ -14,11 +14,15 @@ import math
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from ._host import bilinear_forms, on_host, table
+from ._backend import (
+    Array,
+    bilinear_forms,
+    filter_maps,
+    float32,
+    namespace,
+    table_like,
+)
 from .peaks import Peaks, gather_windows
 
 RESCALES = ('minmax', 'max', 'none')
@@ -106,9 +110,10 @@ def _smoothing_rows(
     return (weights / norm[:, None]).astype(np.float32)
 
 
-def _smoothing_matrix(kernel: Kernel, length: int) -> np.ndarray:
-    """Smooths one axis of a whole map: (length, length)."""
-    return _smoothing_rows(kernel, np.arange(length), 0, length, length)
+def _gain(kernel: Kernel, length: int) -> np.ndarray:
+    """What smoothed values are multiplied with along an axis."""
+    norm = _visible_norm(kernel, np.arange(length), length)
+    return (1 / norm).astype(np.float32)
 
 
 def _stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
@@ -131,38 +136,6 @@ def _stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def _smooth(heatmaps: Tensor, kernel: Kernel) -> Tensor:
-    """Eq. 10 with the border's norm: (M, H, W) to (M, H, W), float32."""
-    height, width = heatmaps.shape[1:]
-    heatmaps = heatmaps.to(torch.float32)
-    if on_host(heatmaps):
-        along_y = table(
-            _smoothing_matrix, kernel, height, device=heatmaps.device
-        )
-        along_x = table(
-            _smoothing_matrix, kernel, width, device=heatmaps.device
-        )
-        product = heatmaps.detach().numpy() @ along_x.numpy().T
-        return torch.from_numpy(along_y.numpy() @ product)
-    # written out for the same reason as bilinear_forms
-    radius = len(kernel) // 2
-    padded = F.pad(heatmaps, (radius,) * 4)
-    rows = torch.zeros_like(padded[:, :height])
-    for tap, weight in enumerate(kernel):
-        rows = rows + weight * padded[:, tap : tap + height]
-    smooth = torch.zeros_like(heatmaps)
-    for tap, weight in enumerate(kernel):
-        smooth = smooth + weight * rows[:, :, tap : tap + width]
-    norm_y = table(_axis_norm, kernel, height, device=heatmaps.device)
-    norm_x = table(_axis_norm, kernel, width, device=heatmaps.device)
-    return smooth / (norm_y[:, None] * norm_x)
-
-
-def _axis_norm(kernel: Kernel, length: int) -> np.ndarray:
-    norm = _visible_norm(kernel, np.arange(length), length)
-    return norm.astype(np.float32)
-
-
 def _check_rescale(rescale: str) -> None:
     if rescale not in RESCALES:
         raise ValueError(
@@ -171,12 +144,12 @@ def _check_rescale(rescale: str) -> None:
 
 
 def modulate(
-    heatmaps: Tensor, kernel: Kernel, rescale: str = 'minmax'
-) -> Tensor:
+    heatmaps: Array, kernel: Kernel, rescale: str = 'minmax'
+) -> Array:
     """Smooth whole heatmaps and give them their magnitude back.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
         kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
             :func:`opencv_kernel`.
         rescale (str): ``'minmax'`` is Eq. 11: (h' - min h') / (max h' -
@@ -184,29 +157,30 @@ def modulate(
             DarkPose and MMPose do. ``'none'`` leaves h' as it is.
 
     Returns:
-        Tensor: Shape (M, H, W), float32. Maps that are constant after
+        Array: Shape (M, H, W), float32. Maps that are constant after
         smoothing stay so.
 
     Raises:
         ValueError: If ``rescale`` is unknown.
     """
     _check_rescale(rescale)
-    smooth = _smooth(heatmaps, kernel)
+    xp = namespace(heatmaps)
+    smooth = filter_maps(heatmaps, kernel, _gain)
     if rescale == 'none':
         return smooth
-    highest = smooth.amax((1, 2), keepdim=True)
-    target = heatmaps.to(torch.float32).amax((1, 2), keepdim=True)
-    lowest = torch.zeros_like(highest)
+    highest = xp.amax(smooth, (1, 2))[:, None, None]
+    target = float32(xp.amax(heatmaps, (1, 2)))[:, None, None]
+    lowest = xp.zeros_like(highest)
     if rescale == 'minmax':
-        lowest = smooth.amin((1, 2), keepdim=True)
+        lowest = xp.amin(smooth, (1, 2))[:, None, None]
     span = highest - lowest
     rescaled = (smooth - lowest) * (target / span)
-    return torch.where(span > 0, rescaled, smooth)
+    return xp.where(span > 0, rescaled, smooth)
 
 
 def modulated_stencil(
-    heatmaps: Tensor, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
-) -> Tensor:
+    heatmaps: Array, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
+) -> Array:
     """The modulated map at the 5 x 5 px round each peak.
 
     What the Taylor step needs of :func:`modulate`, up to a positive factor
@@ -215,14 +189,14 @@ def modulated_stencil(
     the lowest value of the whole smoothed map.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
         kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
             :func:`opencv_kernel`.
         rescale (str): As in :func:`modulate`.
 
     Returns:
-        Tensor: Shape (M, 5, 5), rows first, float32. Positions outside of
+        Array: Shape (M, 5, 5), rows first, float32. Positions outside of
         the map are there, too: smoothed from the pixels that they reach.
 
     Raises:
@@ -233,15 +207,13 @@ def modulated_stencil(
     windows, column, row = gather_windows(
         heatmaps, peaks.x, peaks.y, len(kernel) // 2 + STENCIL_RADIUS
     )
-    along_y = table(
-        _stencil_rows, kernel, windows.shape[1], height, device=heatmaps.device
-    )
-    along_x = table(
-        _stencil_rows, kernel, windows.shape[2], width, device=heatmaps.device
-    )
+    window_h, window_w = windows.shape[1:]
+    along_y = table_like(windows, _stencil_rows, kernel, window_h, height)
+    along_x = table_like(windows, _stencil_rows, kernel, window_w, width)
     stencil = bilinear_forms(along_y[row], windows, along_x[column])
     if rescale == 'minmax':
-        lowest = _smooth(heatmaps, kernel).amin((1, 2))
+        smooth = filter_maps(heatmaps, kernel, _gain)
+        lowest = namespace(smooth).amin(smooth, (1, 2))
         stencil = stencil - lowest[:, None, None]
     return stencil
 

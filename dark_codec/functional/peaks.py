@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from ._host import argmax, gather_patches
+from ._backend import (
+    Array,
+    cut_patches,
+    float32,
+    is_constant,
+    namespace,
+    take,
+    within,
+)
 
 
 class Peaks(NamedTuple):
     """The maxima of M heatmaps.
 
     Attributes:
-        x (Tensor): Column of the maximum, (M,), int64.
-        y (Tensor): Row of the maximum, (M,), int64.
-        score (Tensor): Value there, (M,), float32; 0 where not valid.
-        valid (Tensor): Whether the maximum says where the keypoint is, (M,),
+        x (Array): Column of the maximum, (M,), int64.
+        y (Array): Row of the maximum, (M,), int64.
+        score (Array): Value there, (M,), float32; 0 where not valid.
+        valid (Array): Whether the maximum says where the keypoint is, (M,),
             bool: False for maps without a positive value, constant maps, and
             maps that hold NaN or +inf.
     """
 
-    x: Tensor
-    y: Tensor
-    score: Tensor
-    valid: Tensor
+    x: Array
+    y: Array
+    score: Array
+    valid: Array
 
 
-def find_peaks(heatmaps: Tensor) -> Peaks:
+def find_peaks(heatmaps: Array) -> Peaks:
     """Find the maximum of each heatmap, the first in row-major order.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
 
     Returns:
         Peaks: x and y in heatmap px.
@@ -45,41 +50,41 @@ def find_peaks(heatmaps: Tensor) -> Peaks:
         >>> peaks.x, peaks.y, peaks.score
         (tensor([3]), tensor([2]), tensor([0.5000]))
     """
-    flat = heatmaps.flatten(1)
-    index = argmax(flat)
-    value = flat.gather(1, index[:, None])[:, 0]
-    # The arg max of NaN is NaN's position, so the value tells of NaN, too.
-    # A constant map has its first maximum at 0 and is nowhere below it.
-    constant = (index == 0) & (flat.amin(1) == value)
-    valid = value.isfinite() & (value > 0) & ~constant
-    score = torch.where(valid, value.to(torch.float32), 0.0)
+    xp = namespace(heatmaps)
     width = heatmaps.shape[2]
-    y = torch.div(index, width, rounding_mode='floor')
-    return Peaks(index - y * width, y, score, valid)
+    flat = heatmaps.reshape(len(heatmaps), -1)
+    index = flat.argmax(1)
+    # the arg max of a map with NaN is NaN's position: the value tells of it
+    value = take(flat, index[:, None])[:, 0]
+    constant = is_constant(flat, value, index)
+    value = float32(value)
+    valid = xp.isfinite(value) & (value > 0) & ~constant
+    y = index // width
+    return Peaks(index - y * width, y, xp.where(valid, value, 0.0), valid)
 
 
 def gather_windows(
-    heatmaps: Tensor, x: Tensor, y: Tensor, radius: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    heatmaps: Array, x: Array, y: Array, radius: int
+) -> tuple[Array, Array, Array]:
     """Cut a window round a pixel out of each heatmap.
 
     Windows near the border are moved into the map, not padded.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W).
-        x (Tensor): Columns in heatmap px, (M,), int64.
-        y (Tensor): Rows in heatmap px, (M,), int64.
+        heatmaps (Array): Shape (M, H, W).
+        x (Array): Columns in heatmap px, (M,), int64.
+        y (Array): Rows in heatmap px, (M,), int64.
         radius (int): Windows span 2 * radius + 1 px, less in smaller maps.
 
     Returns:
-        tuple[Tensor, Tensor, Tensor]: The windows (M, h, w), float32, and
+        tuple[Array, Array, Array]: The windows (M, h, w), float32, and
         column and row of the pixel inside its window, (M,), int64.
     """
     height, width = heatmaps.shape[1:]
     window_h, window_w = (
         min(2 * radius + 1, size) for size in (height, width)
     )
-    left = (x - radius).clamp(0, width - window_w)
-    top = (y - radius).clamp(0, height - window_h)
-    windows = gather_patches(heatmaps, left, top, window_w, window_h)
+    left = within(x - radius, 0, width - window_w)
+    top = within(y - radius, 0, height - window_h)
+    windows = cut_patches(heatmaps, left, top, window_w, window_h)
     return windows, x - left, y - top

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from ._backend import Array, at_least, float32, namespace, take, zeros_like
 from .modulate import STENCIL_RADIUS
 from .peaks import Peaks, gather_windows
 
@@ -22,12 +20,12 @@ _MIN_CURVATURE = 1e-4
 
 
 def quarter_shift(
-    heatmaps: Tensor, peaks: Peaks, variant: str = 'sign'
-) -> Tensor:
+    heatmaps: Array, peaks: Peaks, variant: str = 'sign'
+) -> Array:
     """A quarter of a pixel towards the higher neighbours: Eq. 1.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
         variant (str): ``'sign'`` steps by 0.25 px along each axis towards
             the higher of the two neighbours, as HRNet and MMPose do.
@@ -35,7 +33,7 @@ def quarter_shift(
             towards the second-highest pixel of the whole map.
 
     Returns:
-        Tensor: Offsets (x, y) from the peak in heatmap px, (M, 2), float32.
+        Array: Offsets (x, y) from the peak in heatmap px, (M, 2), float32.
         A peak on the border is not shifted across that axis, since one of
         its neighbours is unknown.
 
@@ -49,48 +47,56 @@ def quarter_shift(
     raise ValueError(f'variant must be one of {list(SHIFTS)}, got {variant!r}')
 
 
-def _sign_shift(heatmaps: Tensor, peaks: Peaks) -> Tensor:
+def _sign_shift(heatmaps: Array, peaks: Peaks) -> Array:
     height, width = heatmaps.shape[1:]
-    flat = heatmaps.flatten(1)
-    index = peaks.y * width + peaks.x
-    inside_x = (peaks.x > 0) & (peaks.x < width - 1)
-    inside_y = (peaks.y > 0) & (peaks.y < height - 1)
+    x, y = peaks.x, peaks.y
     # on the border both neighbours are the peak itself, and the sign is 0
-    step_x, step_y = inside_x.to(index.dtype), inside_y * width
-    neighbours = torch.stack(
-        [index + step_x, index + step_y, index - step_x, index - step_y], 1
+    step_x = (x > 0) & (x < width - 1)
+    step_y = ((y > 0) & (y < height - 1)) * width
+    centre = y * width + x
+    indices = [
+        centre + step_x,
+        centre + step_y,
+        centre - step_x,
+        centre - step_y,
+    ]
+    neighbours = take(
+        heatmaps.reshape(len(heatmaps), -1),
+        namespace(centre).stack(ahead + behind, 1),
     )
-    ahead, behind = flat.gather(1, neighbours).to(torch.float32).split(2, 1)
-    # not sign(ahead - behind): the difference of infinities is NaN
-    return 0.25 * (
-        (ahead > behind).to(torch.float32) - (ahead < behind).to(torch.float32)
-    )
+    higher, lower = neighbours[:, :2], neighbours[:, 2:]
+    # not sign(higher - lower): the difference of infinities is NaN
+    return 0.25 * (float32(higher > lower) - float32(higher < lower))
 
 
-def _second_shift(heatmaps: Tensor, peaks: Peaks) -> Tensor:
-    height, width = heatmaps.shape[1:]
+def _second_shift(heatmaps: Array, peaks: Peaks) -> Array:
+    xp = namespace(heatmaps)
+    count, height, width = heatmaps.shape
     first = (peaks.y * width + peaks.x)[:, None]
-    if height * width == 1:
-        return torch.zeros_like(first, dtype=torch.float32).expand(-1, 2)
-    others = heatmaps.flatten(1).scatter(1, first, -math.inf)
-    second = others.argmax(1)
-    y = torch.div(second, width, rounding_mode='floor')
-    towards = torch.stack([second - y * width - peaks.x, y - peaks.y], 1)
-    towards = towards.to(torch.float32)
-    length = towards.square().sum(1, keepdim=True).sqrt()
-    # second is the peak itself where all else is -inf
-    return 0.25 * towards / length.clamp(min=1)
+    every = xp.arange(height * width, device=first.device)
+    flat = heatmaps.reshape(count, -1)
+    second = xp.where(every == first, -math.inf, flat).argmax(1)
+    y = second // width
+    towards = xp.stack([second - y * width - peaks.x, y - peaks.y], 1)
+    towards = float32(towards)
+    # the second pixel is the peak itself where all others are -inf
+    return towards * (0.25 / at_least(_length(towards), 1.0))
 
 
-def raw_stencil(heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+def _length(vectors: Array) -> Array:
+    x, y = vectors[:, :1], vectors[:, 1:]
+    return namespace(vectors).sqrt(x * x + y * y)
+
+
+def raw_stencil(heatmaps: Array, peaks: Peaks) -> tuple[Array, Array]:
     """The 5 x 5 px round each peak as they are, without modulation.
 
     Args:
-        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        heatmaps (Array): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
 
     Returns:
-        tuple[Tensor, Tensor]: The stencils (M, 5, 5), float32, and a mask
+        tuple[Array, Array]: The stencils (M, 5, 5), float32, and a mask
         (M,): where it is False the peak is nearer than 2 px to the border,
         and its stencil is of no use. (To expand the series a little inside
         is exact on clean Gaussians, but with 1 % of noise the flank's log is
@@ -98,8 +104,8 @@ def raw_stencil(heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
     """
     size = 2 * STENCIL_RADIUS + 1
     if min(heatmaps.shape[1:]) < size:
-        stencil = torch.zeros(len(heatmaps), size, size)
-        return stencil.to(heatmaps.device), torch.zeros_like(peaks.valid)
+        stencil = zeros_like(heatmaps, (len(heatmaps), size, size))
+        return stencil, peaks.valid & False
     stencil, column, row = gather_windows(
         heatmaps, peaks.x, peaks.y, STENCIL_RADIUS
     )
@@ -109,64 +115,68 @@ def raw_stencil(heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
 class Derivatives(NamedTuple):
     """First and second derivatives of M log-maps, in 1/px and 1/px^2."""
 
-    dx: Tensor
-    dy: Tensor
-    dxx: Tensor
-    dxy: Tensor
-    dyy: Tensor
+    dx: Array
+    dy: Array
+    dxx: Array
+    dxy: Array
+    dyy: Array
 
 
-def log_derivatives(stencil: Tensor) -> Derivatives:
+def log_derivatives(stencil: Array) -> Derivatives:
     """D' and D'' of Eq. 6-8: the log's finite differences.
 
     As DarkPose takes them: first derivatives over +-1 px, pure second
     derivatives over +-2 px.
 
     Args:
-        stencil (Tensor): The map at 5 x 5 px, (M, 5, 5), rows first.
+        stencil (Array): The map at 5 x 5 px, (M, 5, 5), rows first.
 
     Returns:
         Derivatives: At the stencil's centre; NaN where it is not positive.
     """
-    centre = stencil[:, 2:3, 2:3]
-    ratio = torch.where(centre > 0, stencil / centre, math.nan)
-    log = torch.log(ratio.clamp(min=_LOWEST))
+    xp = namespace(stencil)
+    centre = stencil[:, 2, 2]
+    scale = 1 / xp.where(centre > 0, centre, math.nan)
+    v = at_least(stencil * scale[:, None, None], _LOWEST)
+    # differences of logs as logs of quotients: five per map, not thirteen
     return Derivatives(
-        dx=0.5 * (log[:, 2, 3] - log[:, 2, 1]),
-        dy=0.5 * (log[:, 3, 2] - log[:, 1, 2]),
-        dxx=0.25 * (log[:, 2, 4] + log[:, 2, 0]),
-        dxy=0.25 * (log[:, 3, 3] - log[:, 1, 3] - log[:, 3, 1] + log[:, 1, 1]),
-        dyy=0.25 * (log[:, 4, 2] + log[:, 0, 2]),
+        dx=0.5 * xp.log(v[:, 2, 3] / v[:, 2, 1]),
+        dy=0.5 * xp.log(v[:, 3, 2] / v[:, 1, 2]),
+        dxx=0.25 * xp.log(v[:, 2, 4] * v[:, 2, 0]),
+        dxy=0.25
+        * xp.log((v[:, 3, 3] * v[:, 1, 1]) / (v[:, 1, 3] * v[:, 3, 1])),
+        dyy=0.25 * xp.log(v[:, 4, 2] * v[:, 0, 2]),
     )
 
 
-def newton_step(d: Derivatives) -> tuple[Tensor, Tensor]:
+def newton_step(d: Derivatives) -> tuple[Array, Array]:
     """To the maximum of the parabola through a point: -D''^-1 D', Eq. 9.
 
     Args:
         d (Derivatives): At M points.
 
     Returns:
-        tuple[Tensor, Tensor]: Steps (x, y) in px, (M, 2), not limited in any
+        tuple[Array, Array]: Steps (x, y) in px, (M, 2), not limited in any
         way, and a mask (M,): where it is False the parabola has no maximum
         (D'' is not negative definite, or not finite), and the step is 0.
     """
+    xp = namespace(d.dx)
     determinant = d.dxx * d.dyy - d.dxy * d.dxy
-    step = torch.stack(
-        [d.dxy * d.dy - d.dyy * d.dx, d.dxy * d.dx - d.dxx * d.dy], 1
-    )
-    step = step / determinant[:, None]
-    # comparisons with NaN are False
+    # comparisons with NaN are False; finite second derivatives and a
+    # determinant above 0 bound the step
     solved = (
         (d.dxx < -_MIN_CURVATURE)
         & (d.dyy < -_MIN_CURVATURE)
         & (determinant > _MIN_CURVATURE**2)
-        & step.isfinite().all(1)
+        & xp.isfinite(determinant + d.dx + d.dy)
     )
-    return torch.where(solved[:, None], step, 0.0), solved
+    scale = 1 / xp.where(solved, determinant, math.inf)
+    x = (d.dxy * d.dy - d.dyy * d.dx) * scale
+    y = (d.dxy * d.dx - d.dxx * d.dy) * scale
+    step = xp.stack([x, y], 1)
+    return xp.where(solved[:, None], step, 0.0), solved
 
 
-def limit_step(step: Tensor, radius: float) -> Tensor:
+def limit_step(step: Array, radius: float) -> Array:
     """Shorten steps (M, 2) to a trust region of this radius, both in px."""
-    length = step.square().sum(1, keepdim=True).sqrt()
-    return step * (radius / length.clamp(min=radius))
+    return step * (radius / at_least(_length(step), radius))
