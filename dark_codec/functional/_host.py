@@ -122,8 +122,11 @@ def bilinear_forms(rows: Tensor, patches: Tensor, columns: Tensor) -> Tensor:
         Tensor: Shape (M, R, C), float32.
     """
     if on_host(patches):
-        product = rows.numpy() @ patches.numpy()
-        return torch.from_numpy(product @ columns.numpy().swapaxes(1, 2))
+        # what is not finite is found by the caller: no warning
+        with np.errstate(all='ignore'):
+            product = rows.numpy() @ patches.numpy()
+            product = product @ columns.numpy().swapaxes(1, 2)
+        return torch.from_numpy(product)
     # row by row: all rows at once would need R times the memory of the
     # patches
     product = torch.stack(

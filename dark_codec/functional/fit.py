@@ -57,9 +57,10 @@ def _own_spread(profiles: Tensor) -> Tensor:
 def _derivatives(
     along_x: Tensor, along_y: Tensor, windows: Tensor
 ) -> Derivatives:
-    """Of f, at the centres of the profiles."""
+    """Of f, at the centres of the profiles; NaN where <h, g> <= 0."""
     forms = bilinear_forms(along_y, windows, along_x)
-    a = forms / forms[:, :1, :1]
+    product = forms[:, :1, :1]
+    a = forms / torch.where(product > 0, product, math.nan)
     ax, ay = a[:, 0, 1], a[:, 1, 0]
     ex, exx = _log_norm_derivatives(along_x)
     ey, eyy = _log_norm_derivatives(along_y)

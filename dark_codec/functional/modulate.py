@@ -142,8 +142,11 @@ def _smooth(heatmaps: Tensor, kernel: Kernel) -> Tensor:
         along_x = table(
             _smoothing_matrix, kernel, width, device=heatmaps.device
         )
-        product = heatmaps.detach().numpy() @ along_x.numpy().T
-        return torch.from_numpy(along_y.numpy() @ product)
+        # what is not finite is found by the caller: no warning
+        with np.errstate(all='ignore'):
+            product = heatmaps.detach().numpy() @ along_x.numpy().T
+            product = along_y.numpy() @ product
+        return torch.from_numpy(product)
     # written out for the same reason as bilinear_forms
     radius = len(kernel) // 2
     padded = F.pad(heatmaps, (radius,) * 4)

@@ -19,7 +19,7 @@ class Peaks(NamedTuple):
         score (Tensor): Value there, (M,), float32; 0 where not valid.
         valid (Tensor): Whether the maximum says where the keypoint is, (M,),
             bool: False for maps without a positive value, constant maps, and
-            maps that hold NaN or +inf.
+            maps that hold NaN or +inf, in float32.
     """
 
     x: Tensor
@@ -51,8 +51,10 @@ def find_peaks(heatmaps: Tensor) -> Peaks:
     # The arg max of NaN is NaN's position, so the value tells of NaN, too.
     # A constant map has its first maximum at 0 and is nowhere below it.
     constant = (index == 0) & (flat.amin(1) == value)
-    valid = value.isfinite() & (value > 0) & ~constant
-    score = torch.where(valid, value.to(torch.float32), 0.0)
+    # float64 may be finite or positive where the score, float32, is not
+    score = value.to(torch.float32)
+    valid = score.isfinite() & (score > 0) & ~constant
+    score = torch.where(valid, score, 0.0)
     width = heatmaps.shape[2]
     y = torch.div(index, width, rounding_mode='floor')
     return Peaks(index - y * width, y, score, valid)

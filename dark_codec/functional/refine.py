@@ -126,10 +126,14 @@ def log_derivatives(stencil: Tensor) -> Derivatives:
         stencil (Tensor): The map at 5 x 5 px, (M, 5, 5), rows first.
 
     Returns:
-        Derivatives: At the stencil's centre; NaN where it is not positive.
+        Derivatives: At the stencil's centre; not finite where the centre is
+        not positive or another value is not finite.
     """
     centre = stencil[:, 2:3, 2:3]
-    ratio = torch.where(centre > 0, stencil / centre, math.nan)
+    # the clamp below would hide -inf
+    ratio = torch.where(
+        (centre > 0) & stencil.isfinite(), stencil / centre, math.nan
+    )
     log = torch.log(ratio.clamp(min=_LOWEST))
     return Derivatives(
         dx=0.5 * (log[:, 2, 3] - log[:, 2, 1]),
@@ -161,6 +165,7 @@ def newton_step(d: Derivatives) -> tuple[Tensor, Tensor]:
         (d.dxx < -_MIN_CURVATURE)
         & (d.dyy < -_MIN_CURVATURE)
         & (determinant > _MIN_CURVATURE**2)
+        & determinant.isfinite()
         & step.isfinite().all(1)
     )
     return torch.where(solved[:, None], step, 0.0), solved
