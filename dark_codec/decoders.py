@@ -261,7 +261,7 @@ class TaylorDecoder(HeatmapDecoder):
         offset = limit_step(step, self.trust_radius)
         covariance = None
         if self.covariance:
-            covariance = spread(log_derivatives(stencil), smoothing, smoothing)
+            covariance = spread(derivatives, smoothing, smoothing)
         return _or_quarter_shift(
             Refinement(offset, solved & fits, covariance), heatmaps, peaks
         )

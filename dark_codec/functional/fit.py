@@ -62,9 +62,10 @@ def _own_spread(profiles: Array) -> Array:
 def _derivatives(
     along_x: Array, along_y: Array, windows: Array
 ) -> Derivatives:
-    """Of f, at the centres of the profiles."""
+    """Of f, at the centres of the profiles; NaN where <h, g> <= 0."""
     forms = bilinear_forms(along_y, windows, along_x)
-    a = forms / forms[:, :1, :1]
+    product = forms[:, :1, :1]
+    a = forms / namespace(product).where(product > 0, product, math.nan)
     ax, ay = a[:, 0, 1], a[:, 1, 0]
     ex, exx = _log_norm_derivatives(along_x)
     ey, eyy = _log_norm_derivatives(along_y)

@@ -24,7 +24,7 @@ class Peaks(NamedTuple):
         score (Array): Value there, (M,), float32; 0 where not valid.
         valid (Array): Whether the maximum says where the keypoint is, (M,),
             bool: False for maps without a positive value, constant maps, and
-            maps that hold NaN or +inf.
+            maps that hold NaN or +inf, in float32.
     """
 
     x: Array
@@ -57,6 +57,7 @@ def find_peaks(heatmaps: Array) -> Peaks:
     # the arg max of a map with NaN is NaN's position: the value tells of it
     value = take(flat, index[:, None])[:, 0]
     constant = is_constant(flat, value, index)
+    # float64 may be finite or positive where the score is not
     value = float32(value)
     valid = xp.isfinite(value) & (value > 0) & ~constant
     y = index // width

@@ -54,12 +54,8 @@ def _sign_shift(heatmaps: Array, peaks: Peaks) -> Array:
     step_x = (x > 0) & (x < width - 1)
     step_y = ((y > 0) & (y < height - 1)) * width
     centre = y * width + x
-    indices = [
-        centre + step_x,
-        centre + step_y,
-        centre - step_x,
-        centre - step_y,
-    ]
+    ahead = [centre + step_x, centre + step_y]
+    behind = [centre - step_x, centre - step_y]
     neighbours = take(
         heatmaps.reshape(len(heatmaps), -1),
         namespace(centre).stack(ahead + behind, 1),
@@ -132,11 +128,14 @@ def log_derivatives(stencil: Array) -> Derivatives:
         stencil (Array): The map at 5 x 5 px, (M, 5, 5), rows first.
 
     Returns:
-        Derivatives: At the stencil's centre; NaN where it is not positive.
+        Derivatives: At the stencil's centre; NaN where it is not positive or
+        another value is not finite.
     """
     xp = namespace(stencil)
     centre = stencil[:, 2, 2]
-    scale = 1 / xp.where(centre > 0, centre, math.nan)
+    # the limit below would hide -inf
+    usable = (centre > 0) & xp.isfinite(stencil.sum((1, 2)))
+    scale = 1 / xp.where(usable, centre, math.nan)
     v = at_least(stencil * scale[:, None, None], _LOWEST)
     # differences of logs as logs of quotients: five per map, not thirteen
     return Derivatives(
