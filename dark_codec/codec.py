@@ -233,7 +233,8 @@ class DARKCodec(BaseKeypointCodec):
         Raises:
             ValueError: If the shape is not that of the codec's heatmaps.
         """
-        heatmaps = np.asarray(encoded)
+        # torch refuses negative strides, which a flipped array has
+        heatmaps = np.ascontiguousarray(encoded)
         if heatmaps.ndim != 3:
             raise ValueError(
                 'decode takes heatmaps of shape (K, H, W), got '

@@ -90,7 +90,20 @@ class HeatmapDecoder(nn.Module):
 
         Returns:
             Decoded: Points in heatmap px, scores, and what was refined.
+
+        Raises:
+            ValueError: If the heatmaps have another number of dimensions.
+            TypeError: If their dtype is no floating one.
         """
+        if heatmaps.ndim != 4:
+            raise ValueError(
+                'heatmaps must have shape (B, K, H, W), got '
+                f'{tuple(heatmaps.shape)}'
+            )
+        if not heatmaps.is_floating_point():
+            raise TypeError(
+                f'heatmaps must have a floating dtype, got {heatmaps.dtype}'
+            )
         batch, keypoints, height, width = heatmaps.shape
         shape = (batch, keypoints)
         maps = heatmaps.reshape(batch * keypoints, height, width)

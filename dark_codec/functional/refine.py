@@ -78,8 +78,9 @@ def _second_shift(heatmaps: Tensor, peaks: Peaks) -> Tensor:
     towards = torch.stack([second - y * width - peaks.x, y - peaks.y], 1)
     towards = towards.to(torch.float32)
     length = towards.square().sum(1, keepdim=True).sqrt()
-    # second is the peak itself where all else is -inf
-    return 0.25 * towards / length.clamp(min=1)
+    # nothing is second where all else is -inf
+    exists = others.gather(1, second[:, None]).isfinite()
+    return torch.where(exists, 0.25 * towards / length.clamp(min=1), 0.0)
 
 
 def raw_stencil(heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
