@@ -22,6 +22,11 @@ from torch import Tensor
 _is_compiling: Callable[[], bool] = getattr(
     getattr(torch, 'compiler', None), 'is_compiling', lambda: False
 )
+_assume_constant: Callable[[Callable], Callable] = getattr(
+    getattr(torch, 'compiler', None),
+    'assume_constant_result',
+    lambda function: function,
+)
 
 
 def _is_traced() -> bool:
@@ -51,6 +56,11 @@ def _device_table(build: Table, args: tuple, device: torch.device) -> Tensor:
         return torch.as_tensor(_numpy_table(build, args), device=device)
 
 
+@_assume_constant  # the compiler cannot follow numpy's index arithmetic
+def _traced_table(build: Table, args: tuple) -> Tensor:
+    return torch.tensor(build(*args).tolist())
+
+
 def table(build: Table, *args: Any, device: torch.device) -> Tensor:
     """The constant ``build(*args)`` on a device, made there only once.
 
@@ -58,7 +68,7 @@ def table(build: Table, *args: Any, device: torch.device) -> Tensor:
     gets a new constant: what it sees must not outlive the trace.
     """
     if _is_traced():
-        return torch.tensor(build(*args).tolist(), device=device)
+        return _traced_table(build, args).to(device)
     return _device_table(build, args, device)
 
 
