@@ -10,7 +10,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded, flatten_maps
+from .decoders import Decoded, check_heatmaps, flatten_maps
 from .functional import (
     ALIGNMENTS,
     covariance_to_input,
@@ -231,7 +231,8 @@ class DARKCodec(BaseKeypointCodec):
         Raises:
             ValueError: If the shape is not that of the codec's heatmaps.
         """
-        heatmaps = np.asarray(encoded)
+        # torch refuses negative strides, which a flipped array has
+        heatmaps = np.ascontiguousarray(encoded)
         if heatmaps.ndim != 3:
             raise ValueError(
                 'decode takes heatmaps of shape (K, H, W), got '
@@ -303,20 +304,14 @@ class DARKCodec(BaseKeypointCodec):
         return decoded._replace(points=points, covariance=covariance)
 
     def _check_heatmaps(self, heatmaps: Tensor) -> None:
-        if (
-            not isinstance(heatmaps, Tensor)
-            or not heatmaps.is_floating_point()
-        ):
-            kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
-            raise TypeError(
-                f'heatmaps must be a floating-point tensor, got {kind}'
-            )
-        width, height = self.heatmap_size
-        if heatmaps.ndim != 4 or heatmaps.shape[2:] != (height, width):
-            swapped = tuple(heatmaps.shape[-2:]) == (width, height)
+        check_heatmaps(heatmaps)
+        size = tuple(heatmaps.shape[2:])
+        if size != self.heatmap_size[::-1]:
+            height, width = self.heatmap_size[::-1]
+            swapped = '; sizes in configs are (w, h)'
             raise ValueError(
                 f'heatmaps must have shape (B, K, {height}, {width}) for '
                 f'heatmap_size={self.heatmap_size}, got '
                 f'{tuple(heatmaps.shape)}'
-                + ('; sizes in configs are (w, h)' if swapped else '')
+                + (swapped if size == self.heatmap_size else '')
             )

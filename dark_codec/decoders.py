@@ -137,9 +137,28 @@ class HeatmapDecoder(nn.Module):
 
         Returns:
             Decoded: Points in heatmap px, scores, and what was refined.
+
+        Raises:
+            TypeError: If the heatmaps are no floating-point tensor.
+            ValueError: If they have another number of dimensions.
         """
+        check_heatmaps(heatmaps)
         decoded = self.decode_maps(flatten_maps(heatmaps))
         return decoded.as_tensors(heatmaps.shape[:2])
+
+
+def check_heatmaps(heatmaps: Tensor) -> None:
+    """Refuse what is no (B, K, H, W) floating-point tensor."""
+    if not isinstance(heatmaps, Tensor) or not heatmaps.is_floating_point():
+        kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
+        raise TypeError(
+            f'heatmaps must be a floating-point tensor, got {kind}'
+        )
+    if heatmaps.ndim != 4:
+        raise ValueError(
+            'heatmaps must have shape (B, K, H, W), got '
+            f'{tuple(heatmaps.shape)}'
+        )
 
 
 def flatten_maps(heatmaps: Tensor) -> Array:

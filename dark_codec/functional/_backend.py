@@ -32,6 +32,11 @@ Array = Any
 _is_compiling: Callable[[], bool] = getattr(
     getattr(torch, 'compiler', None), 'is_compiling', lambda: False
 )
+_assume_constant: Callable[[Callable], Callable] = getattr(
+    getattr(torch, 'compiler', None),
+    'assume_constant_result',
+    lambda function: function,
+)
 
 
 def _is_traced() -> bool:
@@ -118,6 +123,11 @@ def _device_table(build: Build, args: tuple, device: torch.device) -> Tensor:
         return torch.as_tensor(_host_table(build, args), device=device)
 
 
+@_assume_constant  # the compiler cannot follow numpy's index arithmetic
+def _traced_table(build: Build, args: tuple) -> Tensor:
+    return torch.tensor(build(*args).tolist())
+
+
 def table_like(array: Array, build: Build, *args: Any) -> Array:
     """The constant ``build(*args)`` beside an array, made there only once.
 
@@ -127,7 +137,7 @@ def table_like(array: Array, build: Build, *args: Any) -> Array:
     if isinstance(array, np.ndarray):
         return _host_table(build, args)
     if _is_traced():
-        return torch.tensor(build(*args).tolist(), device=array.device)
+        return _traced_table(build, args).to(array.device)
     return _device_table(build, args, array.device)
 
 

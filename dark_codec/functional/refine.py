@@ -71,12 +71,15 @@ def _second_shift(heatmaps: Array, peaks: Peaks) -> Array:
     first = (peaks.y * width + peaks.x)[:, None]
     every = xp.arange(height * width, device=first.device)
     flat = heatmaps.reshape(count, -1)
-    second = xp.where(every == first, -math.inf, flat).argmax(1)
+    others = xp.where(every == first, -math.inf, flat)
+    second = others.argmax(1)
     y = second // width
     towards = xp.stack([second - y * width - peaks.x, y - peaks.y], 1)
     towards = float32(towards)
-    # the second pixel is the peak itself where all others are -inf
-    return towards * (0.25 / at_least(_length(towards), 1.0))
+    shift = towards * (0.25 / at_least(_length(towards), 1.0))
+    # nothing is second where all else is -inf
+    exists = xp.isfinite(take(others, second[:, None]))
+    return xp.where(exists, shift, 0.0)
 
 
 def _length(vectors: Array) -> Array:

@@ -1,0 +1,83 @@
+# Leeds Sports Pose at 128x96: trains on LSP 1-1000 and LSP Extended, tests on
+# LSP 1001-2000. Needs `dark_codec` in custom_imports.
+#
+# data/lsp, data/lspet: the datasets, as their authors distribute them;
+# data/leeds_sports: what tools/dataset_converters/lsp2coco.py writes.
+codec = dict(type='DARKCodec', input_size=(96, 128), alignment='half_pixel')
+data_root = 'data/'
+
+# The boxes have a margin of a tenth on each side already: with the padding,
+# a person with spread limbs fills 3/4 of the crop, as in the photographs.
+padding = 1.1
+
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=padding),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform',
+        shift_factor=0.1,
+        shift_prob=1.0,
+        scale_factor=(0.75, 1.25),
+        rotate_factor=60,
+    ),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=padding),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs'),
+]
+
+lsp_train = dict(
+    type='LSPDataset',
+    data_root=data_root,
+    ann_file='leeds_sports/lsp_train.json',
+    data_prefix=dict(img='lsp/'),
+    pipeline=train_pipeline,
+)
+lspet_train = dict(
+    type='LSPDataset',
+    data_root=data_root,
+    ann_file='leeds_sports/lspet_train.json',
+    data_prefix=dict(img='lspet/'),
+    pipeline=train_pipeline,
+)
+# LSP counts three times: its labels are better than those of LSP Extended,
+# and the test is on photographs like these.
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='ConcatDataset',
+        datasets=[
+            dict(type='RepeatDataset', dataset=lsp_train, times=3),
+            lspet_train,
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='LSPDataset',
+        data_root=data_root,
+        ann_file='leeds_sports/lsp_test.json',
+        data_prefix=dict(img='lsp/'),
+        test_mode=True,
+        pipeline=val_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='TorsoPCK')
+test_evaluator = val_evaluator

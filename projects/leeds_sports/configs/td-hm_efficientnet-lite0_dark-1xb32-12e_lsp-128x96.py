@@ -1,0 +1,58 @@
+# EfficientNet-Lite0, its features of all resolutions merged at stride 4, on
+# Leeds Sports: about half an hour on two CPU cores.
+_base_ = [
+    'mmpose::_base_/default_runtime.py',
+    '../../../configs/_base_/datasets/lsp.py',
+]
+custom_imports = dict(
+    imports=['dark_codec', 'projects.leeds_sports.efficientnet_lite'],
+    allow_failed_imports=False,
+)
+
+train_cfg = dict(max_epochs=12, val_interval=2)
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
+    clip_grad=dict(max_norm=1.0),
+    # the backbone is pretrained, and normalised throughout
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=200, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=12,
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor',
+        mean=[127, 127, 127],
+        std=[128, 128, 128],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='EfficientNetLite0', out_indices=(1, 2, 3, 4)),
+    neck=dict(type='FeatureMapProcessor', concat=True),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=24 + 40 + 112 + 320,
+        out_channels=14,
+        deconv_out_channels=None,
+        conv_out_channels=(128, 128),
+        conv_kernel_sizes=(1, 3),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder={{_base_.codec}},
+    ),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False),
+)
+
+default_hooks = dict(
+    checkpoint=dict(
+        interval=1, max_keep_ckpts=2, save_best='torso/PCK@0.2', rule='greater'
+    )
+)
