@@ -7,6 +7,7 @@ kernel) follows DESIGN. All coordinates are heatmap px unless said otherwise.
 """
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -100,6 +101,13 @@ def opencv_taps(kernel_size):
     return cv2.getGaussianKernel(kernel_size, 0)[:, 0]
 
 
+@lru_cache
+def _visible_norm(shape, taps):
+    kernel = np.outer(taps, taps)
+    visible = convolve2d(np.ones(shape), kernel**2)
+    return np.sqrt(visible / (kernel**2).sum())
+
+
 class Modulated:
     """h' of Eq. 10-11, also where the kernel sees the map from outside.
 
@@ -110,9 +118,8 @@ class Modulated:
     def __init__(self, heatmap, taps, rescale):
         heatmap = heatmap.astype(float)
         kernel = np.outer(taps, taps)
-        visible = convolve2d(np.ones_like(heatmap), kernel**2)
-        norm = np.sqrt(visible / (kernel**2).sum())
         self.radius = len(taps) // 2
+        norm = _visible_norm(heatmap.shape, tuple(taps))
         self.values = convolve2d(heatmap, kernel) / norm
         inner = self.inner()
         highest, lowest = inner.max(), inner.min()

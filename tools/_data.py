@@ -78,7 +78,8 @@ def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
     if dataset.get('ann_file'):
         ann_file = os.path.join(root, dataset['ann_file'])
         yield f'{where}.ann_file', ann_file
-    yield f'{where}.bbox_file', dataset.get('bbox_file')
+    for key in ('bbox_file', 'headbox_file'):
+        yield f'{where}.{key}', dataset.get(key)
     for name, prefix in (dataset.get('data_prefix') or {}).items():
         yield f'{where}.data_prefix.{name}', os.path.join(root, prefix)
 

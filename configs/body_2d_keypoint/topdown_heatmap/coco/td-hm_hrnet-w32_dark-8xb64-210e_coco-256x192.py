@@ -1,0 +1,6 @@
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+    'td-hm_hrnet-w32_8xb64-210e_coco-256x192.py'
+]
+custom_imports = dict(imports=['dark_codec'], allow_failed_imports=False)
+codec = dict(type='DARKCodec')
