@@ -88,6 +88,12 @@ def within(index: Array, low: int, high: int) -> Array:
     return index.clamp(low, high)
 
 
+def flat_maps(maps: Array) -> Array:
+    """(M, H, W) to (M, H * W), for no maps as well, where -1 is ambiguous."""
+    count, height, width = maps.shape
+    return maps.reshape(count, height * width)
+
+
 def take(rows: Array, index: Array) -> Array:
     """rows[i, index[i]] for each row: (M, P) and (M, n) to (M, n)."""
     if isinstance(rows, np.ndarray):

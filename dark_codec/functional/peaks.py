@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ._backend import (
     Array,
     cut_patches,
+    flat_maps,
     float32,
     is_constant,
     namespace,
@@ -52,7 +53,7 @@ def find_peaks(heatmaps: Array) -> Peaks:
     """
     xp = namespace(heatmaps)
     width = heatmaps.shape[2]
-    flat = heatmaps.reshape(len(heatmaps), -1)
+    flat = flat_maps(heatmaps)
     index = flat.argmax(1)
     # the arg max of a map with NaN is NaN's position: the value tells of it
     value = take(flat, index[:, None])[:, 0]

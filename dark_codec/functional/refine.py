@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ._backend import Array, at_least, float32, namespace, take, zeros_like
+from ._backend import (
+    Array,
+    arange_like,
+    at_least,
+    flat_maps,
+    float32,
+    namespace,
+    take,
+    zeros_like,
+)
 from .modulate import STENCIL_RADIUS
 from .peaks import Peaks, gather_windows
 
@@ -51,13 +60,13 @@ def _sign_shift(heatmaps: Array, peaks: Peaks) -> Array:
     height, width = heatmaps.shape[1:]
     x, y = peaks.x, peaks.y
     # on the border both neighbours are the peak itself, and the sign is 0
-    step_x = (x > 0) & (x < width - 1)
+    step_x = ((x > 0) & (x < width - 1)) * 1
     step_y = ((y > 0) & (y < height - 1)) * width
     centre = y * width + x
     ahead = [centre + step_x, centre + step_y]
     behind = [centre - step_x, centre - step_y]
     neighbours = take(
-        heatmaps.reshape(len(heatmaps), -1),
+        flat_maps(heatmaps),
         namespace(centre).stack(ahead + behind, 1),
     )
     higher, lower = neighbours[:, :2], neighbours[:, 2:]
@@ -67,11 +76,10 @@ def _sign_shift(heatmaps: Array, peaks: Peaks) -> Array:
 
 def _second_shift(heatmaps: Array, peaks: Peaks) -> Array:
     xp = namespace(heatmaps)
-    count, height, width = heatmaps.shape
+    height, width = heatmaps.shape[1:]
     first = (peaks.y * width + peaks.x)[:, None]
-    every = xp.arange(height * width, device=first.device)
-    flat = heatmaps.reshape(count, -1)
-    others = xp.where(every == first, -math.inf, flat)
+    pixels = arange_like(height * width, heatmaps)
+    others = xp.where(pixels == first, -math.inf, flat_maps(heatmaps))
     second = others.argmax(1)
     y = second // width
     towards = xp.stack([second - y * width - peaks.x, y - peaks.y], 1)
