@@ -158,7 +158,7 @@ def _warp_is_udp(cfg: Config) -> bool:
 
 def _cleaned(codec: dict, replaced: dict, use_udp: bool) -> dict:
     """The codec without what it inherited from the one it replaces."""
-    codec = dict(codec)
+    codec = _unscoped(codec)
     dropped = {
         key: codec.pop(key)
         for key in _FOREIGN_KEYS
@@ -189,6 +189,11 @@ def _cleaned(codec: dict, replaced: dict, use_udp: bool) -> dict:
             f'known ones: {sorted(known)}'
         )
     return codec
+
+
+def _unscoped(codec: dict) -> dict:
+    """Without the mark that MMEngine puts on what comes from 'mmpose::'."""
+    return {key: value for key, value in codec.items() if key != '_scope_'}
 
 
 def _replaced_sigma(replaced: dict) -> float | None:
@@ -301,7 +306,7 @@ def _check_explicit(cfg: Config) -> None:
     if not dark:
         return
     if len(dark) < len(places) or any(
-        codec != head.decoder for codec in dark.values()
+        _unscoped(codec) != _unscoped(head.decoder) for codec in dark.values()
     ):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dark_codec  # noqa: F401  before MMPose, which mmcv-lite alone lets down
+
 _ROOT = Path(__file__).parents[1]
 
 

@@ -60,6 +60,10 @@ def sample(image, points):
     return cv2.remap(image, x[:, None], y[:, None], cv2.INTER_LINEAR)[:, 0]
 
 
+def no_occluder(image, *_):
+    return np.zeros_like(image[..., 0])
+
+
 @pytest.fixture
 def bare(monkeypatch):
     """Make figures white on black, without occluders, light and noise.
@@ -70,14 +74,14 @@ def bare(monkeypatch):
     monkeypatch.setattr(
         scene, 'background', lambda _, w, h: np.zeros((h, w, 3), np.uint8)
     )
-    monkeypatch.setattr(
-        scene, 'occlude', lambda image, *_: np.zeros_like(image[..., 0])
-    )
+    monkeypatch.setattr(scene, 'occlude', no_occluder)
     monkeypatch.setattr(scene, 'develop', lambda image, _: image)
     white = np.full((256, 1, 3), 255, np.uint8)
     white[::64] = 0
-    monkeypatch.setattr(cv2, 'applyColorMap', lambda n, _: cv2.merge(
-        [cv2.LUT(n, white[:, 0, 0])] * 3))  # fmt: skip
+    real = cv2.applyColorMap
+    monkeypatch.setattr(
+        cv2, 'applyColorMap', lambda numbers, _: real(numbers, white)
+    )
 
     def only(*names):
         def draw(canvas, shapes):
@@ -155,13 +159,12 @@ def test_box_and_area_are_those_of_the_pixels(monkeypatch):
     """Compare with the transparency seen on a white and a black ground."""
     monkeypatch.setattr(scene, 'blur', lambda image, _: image)
     monkeypatch.setattr(scene, 'develop', lambda image, _: image)
-    monkeypatch.setattr(
-        scene, 'occlude', lambda image, *_: np.zeros_like(image[..., 0])
-    )
+    monkeypatch.setattr(scene, 'occlude', no_occluder)
     # clothes may imitate the ground, which is to change nothing else
+    real = render.sample_look
     monkeypatch.setattr(
-        render, 'sample_look', lambda rng, _, f=render.sample_look: f(
-            rng, np.full(3, 99.0)))  # fmt: skip
+        render, 'sample_look', lambda rng, _: real(rng, np.full(3, 99.0))
+    )
     for index in range(40):
         images = []
         for ground in (0, 255):
@@ -177,8 +180,8 @@ def test_box_and_area_are_those_of_the_pixels(monkeypatch):
         low = np.array([columns.min(), rows.min()])
         high = np.array([columns.max(), rows.max()])
         np.testing.assert_allclose(figure.bbox[:2], low, atol=1)
-        np.testing.assert_allclose(figure.bbox[:2] + figure.bbox[2:], high,
-                                   atol=1)  # fmt: skip
+        corner = figure.bbox[:2] + figure.bbox[2:]
+        np.testing.assert_allclose(corner, high, atol=1)
         assert figure.area == pytest.approx(alpha.sum(), rel=0.02)
 
 
@@ -193,8 +196,7 @@ def test_occluders_hide_area_and_keypoints(monkeypatch):
     hidden = 0
     for index in range(60):
         with monkeypatch.context() as patch:
-            patch.setattr(scene, 'occlude', lambda image, *_: np.zeros_like(
-                image[..., 0]))  # fmt: skip
+            patch.setattr(scene, 'occlude', no_occluder)
             free = render_figure(8, index, SIZE)
             patch.setattr(scene, 'occlude', screen)
             screened = render_figure(8, index, SIZE)

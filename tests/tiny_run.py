@@ -1,16 +1,20 @@
 """A run that takes seconds: random pictures, COCO's format, a small network.
 
 For tests of how a run starts, distributes and saves; what it learns is
-tested on real photographs elsewhere.
+tested on real photographs elsewhere. The tools are called as users call them.
 """
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
 
 _CONFIG = """
@@ -164,3 +168,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
+
+
+def call(tool, *arguments, cwd, **env):
+    """Run one of the tools; its output and exit code come back."""
+    shell = ['bash'] if tool.endswith('.sh') else [sys.executable]
+    command = [*shell, TOOLS / tool, *arguments]
+    # No PYTHONPATH: a tool has to find its checkout by itself.
+    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **env},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def refused(result):
+    """The message of a user error."""
+    assert result.returncode == 2, result.stderr
+    assert 'Traceback' not in result.stderr
+    return result.stderr

@@ -103,8 +103,9 @@ def load_config(args: argparse.Namespace) -> Config:
         except (KeyError, TypeError) as error:
             raise UserError(f'--cfg-options: {error}') from error
     cfg.launcher = args.launcher
-    # Where the launcher does not say, as mpirun does not.
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    # MMEngine reads it; mpirun has a name of its own for it.
+    rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', args.local_rank)
+    os.environ.setdefault('LOCAL_RANK', str(rank))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

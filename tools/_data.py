@@ -94,16 +94,20 @@ def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
 
 
 def _homepage(dataset: dict) -> str | None:
-    """Where the makers of a dataset offer it, as its metainfo knows."""
+    """Where the makers of a dataset offer it, if its metainfo says so."""
     metainfo = dataset.get('metainfo')
     if metainfo is None:
         metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
     if 'from_file' in metainfo:
-        path = metainfo['from_file']
-        if os.path.isfile(path):
-            metainfo = Config.fromfile(path).dataset_info
-        else:
-            name = os.path.basename(path)
-            metainfo = get_config(f'mmpose::_base_/datasets/{name}')
-            metainfo = metainfo.dataset_info
+        try:
+            metainfo = _read_metainfo(metainfo['from_file']).dataset_info
+        except FileNotFoundError:
+            return None
     return metainfo.get('paper_info', {}).get('homepage')
+
+
+def _read_metainfo(path: str) -> Config:
+    """Read a metainfo file; MMPose looks among its own for the others."""
+    if os.path.isfile(path):
+        return Config.fromfile(path)
+    return get_config(f'mmpose::_base_/datasets/{os.path.basename(path)}')

@@ -5,6 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
 
 STAMP=$VENV/.dark_codec_env # written last: what was installed, by a hash
 LOG=$VENV/setup_env.log
+START_AGAIN="Remove $VENV, then start again, or set VENV to another folder."
 GB_WITH_TORCH=9 # CUDA builds of torch take 5.5 GB, and their archives 3 GB
 GB_WITHOUT_TORCH=2
 # pip's words for it: for pages of the index, and for archives
@@ -90,15 +91,15 @@ check_named_python() {
 check_environment() {
     local version
     version=$(python_version "$VENV/bin/python")
-    [ -n "$version" ] || fail "$VENV/bin/python does not run." \
-        "Remove $VENV, then start again, or set VENV to another folder."
+    [ -n "$version" ] ||
+        fail "$VENV/bin/python does not run." "$START_AGAIN"
     in_range "$version" || fail \
         "$VENV holds Python $version; 3.10, 3.11 or 3.12 is needed." \
-        "Remove $VENV, then start again, or set VENV to another folder."
+        "$START_AGAIN"
     [ -z "$BASE_PYTHON" ] ||
         [ "$version" = "$(python_version "$BASE_PYTHON")" ] || fail \
         "$VENV holds Python $version, another one than PYTHON=$BASE_PYTHON." \
-        "Remove $VENV, then start again, or set VENV to another folder."
+        "$START_AGAIN"
 }
 
 make_environment() {
@@ -238,8 +239,7 @@ assert importlib.util.find_spec("dark_codec"), "dark_codec is not found"
             'OpenCV needs, on Debian and Ubuntu: apt install libgl1' \
             'libglib2.0-0. Then run this again.'
     fi
-    fail "the environment is not complete (see above)." \
-        "Remove $VENV, then start again."
+    fail 'the environment is not complete (see above).' "$START_AGAIN"
 }
 
 main() {

@@ -10,18 +10,21 @@ and gets what ``FiguresDataset`` with the same arguments gives without files.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import cv2
 from mmengine.utils import track_iter_progress
 
-from dark_codec.datasets.figures.annotation import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from dark_codec.datasets.figures.annotation import (  # noqa: E402
     CATEGORIES,
     coco_annotation,
     coco_image,
 )
-from dark_codec.datasets.figures.dataset import check_figures
-from dark_codec.datasets.figures.render import render_figure
+from dark_codec.datasets.figures.dataset import check_figures  # noqa: E402
+from dark_codec.datasets.figures.render import render_figure  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

@@ -82,7 +82,9 @@ class Canvas:
         """
         fixed = np.rint(self.to_canvas(polygons) * 2**_SHIFT).astype(np.int32)
         for polygon, number in zip(fixed, numbers, strict=True):
-            cv2.fillConvexPoly(self.ids, polygon, number, cv2.LINE_8, _SHIFT)
+            cv2.fillConvexPoly(
+                self.ids, polygon, (number,), cv2.LINE_8, _SHIFT
+            )
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """Numbers at image points (n, 2); 0 outside the rectangle."""

@@ -76,7 +76,8 @@ class FiguresDataset(BaseCocoStyleDataset):
             )
         self.num_samples = num_samples
         self.seed = seed
-        self.image_size = tuple(image_size)
+        width, height = image_size
+        self.image_size = (width, height)
         self.cache = cache
         self._figures: dict[int, Figure] = {}
         super().__init__(

@@ -72,7 +72,7 @@ class Anatomy:
             (self._mean_depth('chest', 'pelvis'), self._trunk()),
             *self._head(),
             *chain.from_iterable(
-                self._arm(side) + self._leg(side) for side, _ in SIDES
+                self._arm(side) + self._leg(side) for side in SIDES
             ),
         ]
         groups.sort(key=lambda group: -group[0])

@@ -89,7 +89,8 @@ def _paint(canvas: Canvas, look: Look, image: np.ndarray) -> np.ndarray:
     """
     numbers = cv2.bitwise_or(canvas.ids, look.pattern(*canvas.ids.shape))
     colours = canvas.shrink(cv2.applyColorMap(numbers, look.table))
-    coverage = canvas.shrink(cv2.compare(canvas.ids, 0, cv2.CMP_GT))
+    solid = cv2.threshold(canvas.ids, 0, 255, cv2.THRESH_BINARY)[1]
+    coverage = canvas.shrink(solid)
     window = canvas.window(image)
     rest = cv2.cvtColor(255 - coverage, cv2.COLOR_GRAY2BGR)
     window[:] = cv2.add(cv2.multiply(window, rest, scale=1 / 255), colours)

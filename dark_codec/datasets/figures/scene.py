@@ -49,7 +49,8 @@ def _blobs(
 
     Args:
         rng (np.random.Generator): Source of all randomness.
-        centres, sizes (np.ndarray): (n, 2) each, px.
+        centres (np.ndarray): (n, 2), px.
+        sizes (np.ndarray): (n, 2), px.
 
     Returns:
         np.ndarray: (n, 16, 2) polygons.
@@ -130,8 +131,8 @@ def _backdrop(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     low = np.clip(base + grid + tint, 0, 255).astype(np.float32)
     image = cv2.resize(low, (width, height))
     spots = _noise(rng, -(-width // coarse), -(-height // coarse))
-    spots = spots[..., :1] * np.ones(3, np.float32)
-    spots = cv2.resize(spots, (width, height))
+    spots = cv2.resize(np.ascontiguousarray(spots[..., 0]), (width, height))
+    spots = cv2.cvtColor(spots, cv2.COLOR_GRAY2BGR)
     mottle = rng.uniform(0, 22)
     image = cv2.addWeighted(image, 1, spots, mottle, 0, dtype=cv2.CV_8U)
     if rng.random() < 0.4:
@@ -172,7 +173,7 @@ def occlude(
     for shape, colour in zip(shapes, cloth_colours(rng, n), strict=True):
         _fill(image, shape, colour)
         fixed = np.rint(shape * 2**_SHIFT).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], 1, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(mask, [fixed], (1,), cv2.LINE_8, _SHIFT)
     return mask
 
 
@@ -188,10 +189,8 @@ def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         half = np.clip(rng.normal(0, 1.5, 2), -2.5, 2.5)
         kernel = np.zeros((7, 7), np.uint8)
         ends = np.rint((3 + np.array([-half, half])) * 2**_SHIFT).astype(int)
-        cv2.line(
-            kernel, ends[0].tolist(), ends[1].tolist(), 255, 1, cv2.LINE_AA,
-            _SHIFT,
-        )  # fmt: skip
+        a, b = ends.tolist()
+        cv2.line(kernel, a, b, (255,), 1, cv2.LINE_AA, _SHIFT)
         weights = kernel.astype(np.float32)
         weights += weights[::-1, ::-1]  # the drawn line is not quite symmetric
         return cv2.filter2D(image, -1, weights / weights.sum())

@@ -32,7 +32,8 @@ KEYPOINTS = (
     'right_ankle',
 )
 
-SIDES = (('left', 1.0), ('right', -1.0))
+#: Sides of the body, and where they are on the x axis.
+SIDES = {'left': 1, 'right': -1}
 
 # Angle ranges in degrees. Columns: hip flexion, hip abduction, knee flexion,
 # shoulder flexion, shoulder abduction, inward twist of the arm, elbow flexion.
@@ -104,58 +105,60 @@ class Proportions:
 
 
 def _arm(
-    body: Proportions,
-    side: str,
-    sign: float,
-    angles: np.ndarray,
-    chest: np.ndarray,
-    points: Points,
-) -> None:
+    body: Proportions, side: str, angles: np.ndarray, chest: np.ndarray
+) -> Points:
+    """Shoulder to hand; the last four angles of `_POSES`."""
+    sign = SIDES[side]
     flexion, abduction, twist, elbow = angles
-    frame = (
+    upper = (
         chest
         @ _rotation('z', -sign * abduction)
         @ _rotation('x', -flexion)
         @ _rotation('y', sign * twist)
     )
-    lower = frame @ _rotation('x', -elbow)
-    points[f'{side}_elbow'] = (
-        points[f'{side}_shoulder'] + frame[:, 1] * body.upper_arm
-    )
-    points[f'{side}_wrist'] = points[f'{side}_elbow'] + lower[:, 1] * (
-        body.forearm
-    )
-    points[f'{side}_hand'] = points[f'{side}_wrist'] + lower[:, 1] * body.hand
+    lower = upper @ _rotation('x', -elbow)
+    shoulder = chest @ (sign * body.shoulder, -0.93 * body.trunk, 0)
+    elbow_point = shoulder + upper[:, 1] * body.upper_arm
+    wrist = elbow_point + lower[:, 1] * body.forearm
+    return {
+        f'{side}_shoulder': shoulder,
+        f'{side}_elbow': elbow_point,
+        f'{side}_wrist': wrist,
+        f'{side}_hand': wrist + lower[:, 1] * body.hand,
+    }
 
 
 def _leg(
-    body: Proportions,
-    side: str,
-    sign: float,
-    angles: np.ndarray,
-    pelvis: np.ndarray,
-    points: Points,
-) -> None:
+    body: Proportions, side: str, angles: np.ndarray, pelvis: np.ndarray
+) -> Points:
+    """Hip to toes; the first three angles of `_POSES`, and the sole's."""
+    sign = SIDES[side]
     flexion, abduction, knee, sole = angles
-    frame = (
+    upper = (
         pelvis
         @ _rotation('z', -sign * abduction)
         @ _rotation('x', -flexion)
         @ _rotation('y', -sign * 12)
     )
-    lower = frame @ _rotation('x', knee)
-    toes = lower @ _rotation('x', sole)
-    points[f'{side}_knee'] = points[f'{side}_hip'] + frame[:, 1] * body.thigh
-    ankle = points[f'{side}_knee'] + lower[:, 1] * body.shin
-    points[f'{side}_ankle'] = ankle
-    points[f'{side}_heel'] = ankle + toes @ (0, 0.022, 0.012)
-    points[f'{side}_toe'] = ankle + toes @ (0, 0.028, -body.foot)
+    lower = upper @ _rotation('x', knee)
+    foot = lower @ _rotation('x', sole)
+    hip = pelvis @ (sign * body.hip, 0.01, 0)
+    knee_point = hip + upper[:, 1] * body.thigh
+    ankle = knee_point + lower[:, 1] * body.shin
+    return {
+        f'{side}_hip': hip,
+        f'{side}_knee': knee_point,
+        f'{side}_ankle': ankle,
+        f'{side}_heel': ankle + foot @ (0, 0.022, 0.012),
+        f'{side}_toe': ankle + foot @ (0, 0.028, -body.foot),
+    }
 
 
-def _head(body: Proportions, frame: np.ndarray, points: Points) -> None:
-    middle = points['neck'] + frame @ (0, -body.neck, -0.012)
+def _head(body: Proportions, frame: np.ndarray, neck: np.ndarray) -> Points:
+    """The points of `_HEAD`."""
+    middle = neck + frame @ (0, -body.neck, -0.012)
     placed = middle + body.head * (_HEAD_OFFSETS @ frame.T)
-    points.update(zip(_HEAD, placed, strict=True))
+    return dict(zip(_HEAD, placed, strict=True))
 
 
 def sample_skeleton(
@@ -196,19 +199,10 @@ def sample_skeleton(
         'chest': chest @ (0, -0.72 * body.trunk, 0),
         'neck': chest @ (0, -body.trunk, 0),
     }
-    for (side, sign), (hip, spread, knee, *arm), sole in zip(
-        SIDES, angles, soles, strict=True
-    ):
-        points[f'{side}_hip'] = pelvis @ (sign * body.hip, 0.01, 0)
-        points[f'{side}_shoulder'] = chest @ (
-            sign * body.shoulder,
-            -0.93 * body.trunk,
-            0,
-        )
-        _arm(body, side, sign, np.array(arm), chest, points)
-        _leg(body, side, sign, np.array([hip, spread, knee, sole]), pelvis,
-             points)  # fmt: skip
-    _head(body, head, points)
+    for side, angle, sole in zip(SIDES, angles, soles, strict=True):
+        points |= _leg(body, side, np.append(angle[:3], sole), pelvis)
+        points |= _arm(body, side, angle[3:], chest)
+    points |= _head(body, head, points['neck'])
     return points, body
 
 

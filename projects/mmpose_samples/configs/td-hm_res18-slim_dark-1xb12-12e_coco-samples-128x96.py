@@ -13,9 +13,7 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
     ),
-    backbone=dict(
-        type='ResNet', depth=18, stem_channels=16, base_channels=16
-    ),
+    backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
     head=dict(
         type='HeatmapHead',
         in_channels=128,

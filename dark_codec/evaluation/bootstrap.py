@@ -1,0 +1,131 @@
+"""Bootstrap intervals over images, and paired differences.
+
+The keypoints of one image are not independent, so whole images are drawn
+with replacement. The same seed draws the same images: differences between
+decoders are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Estimate(NamedTuple):
+    """A statistic with its percentile interval.
+
+    Attributes:
+        value (np.ndarray): The statistic of the images as they are.
+        low (np.ndarray): Lower end of the interval, shaped as ``value``.
+        high (np.ndarray): Upper end of the interval.
+    """
+
+    value: Any
+    low: Any
+    high: Any
+
+
+def _check(images: int, draws: int, level: float) -> None:
+    if images < 1:
+        raise ValueError('the bootstrap needs at least one image, got none')
+    if draws < 1:
+        raise ValueError(f'draws must be positive, got {draws!r}')
+    if not 0 < level < 1:
+        raise ValueError(f'level must lie between 0 and 1, got {level!r}')
+
+
+def _draw(images: int, draws: int, seed: int) -> np.ndarray:
+    """Indices of the images in each resample, (draws, images)."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, images, (draws, images))
+
+
+def _interval(
+    value: np.ndarray, resampled: np.ndarray, level: float
+) -> Estimate:
+    tail = 50 * (1 - level)
+    low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
+    return Estimate(value, low, high)
+
+
+def bootstrap_mean(
+    values: np.ndarray,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Mean over images with its interval.
+
+    For paired differences, pass the differences.
+
+    Args:
+        values (np.ndarray): One row an image, (I, ...).
+        draws (int): Resamples. Defaults to 2000.
+        level (float): Coverage of the interval. Defaults to 0.95.
+        seed (int): Of the resamples. Defaults to 0.
+
+    Returns:
+        Estimate: Each entry of shape (...).
+
+    Raises:
+        ValueError: If there is no image, or an argument is out of range.
+
+    Examples:
+        >>> estimate = bootstrap_mean(np.array([0.0, 1.0]))
+        >>> float(estimate.value), float(estimate.low), float(estimate.high)
+        (0.5, 0.0, 1.0)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    images = len(values)
+    _check(images, draws, level)
+    index = _draw(images, draws, seed)
+    # how often each image was drawn: one product gives all means
+    rows = np.arange(draws)[:, None] * images
+    counts = np.bincount((rows + index).ravel(), minlength=draws * images)
+    weights = counts.reshape(draws, images) / images
+    resampled = weights @ values.reshape(images, -1)
+    shape = values.shape[1:]
+    return _interval(
+        values.mean(0), resampled.reshape(draws, *shape), level
+    )
+
+
+def bootstrap(
+    statistic: Callable[..., Any],
+    *arrays: np.ndarray,
+    draws: int = 500,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Any statistic of images with its interval.
+
+    Args:
+        statistic (Callable): Called with each array resampled; returns a
+            number or an array.
+        *arrays (np.ndarray): One row an image, (I, ...).
+        draws (int): Resamples. Defaults to 500.
+        level (float): Coverage of the interval. Defaults to 0.95.
+        seed (int): Of the resamples. Defaults to 0.
+
+    Returns:
+        Estimate: Each entry shaped as what ``statistic`` returns.
+
+    Raises:
+        ValueError: If arrays differ in length, there is no image, or an
+            argument is out of range.
+    """
+    lengths = [len(array) for array in arrays]
+    if len(set(lengths)) != 1:
+        raise ValueError(
+            f'arrays must have one row an image each, got lengths {lengths}'
+        )
+    _check(lengths[0], draws, level)
+    resampled = np.array(
+        [
+            statistic(*(array[index] for array in arrays))
+            for index in _draw(lengths[0], draws, seed)
+        ]
+    )
+    return _interval(statistic(*arrays), resampled, level)
