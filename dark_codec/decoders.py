@@ -29,6 +29,7 @@ from .functional._backend import (
     Array,
     float32,
     host_array,
+    known_to_be_all,
     namespace,
     quiet,
     zeros_like,
@@ -220,6 +221,8 @@ def _or_quarter_shift(
     refinement: Refinement, heatmaps: Array, peaks: Peaks
 ) -> Refinement:
     """Quarter shifts for peaks that a decoder's own rule cannot refine."""
+    if known_to_be_all(refinement.solved):
+        return refinement
     offset = namespace(heatmaps).where(
         refinement.solved[:, None],
         refinement.offset,
