@@ -1,6 +1,7 @@
 """The figures in MMPose: pipeline, CocoMetric, the export."""
 
 import copy
+import json
 import pickle
 import runpy
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -114,13 +116,16 @@ def test_training_pipeline_of_mmpose_runs_unchanged():
     assert compared > 200
 
 
-def evaluate(dataset, error_px=0.0, mirror=False):
-    """COCO AP of predictions made from the truth."""
+def evaluate(dataset, error_px=0.0, mirror=False, part=slice(None)):
+    """COCO's scores of predictions made from the truth.
+
+    `part` are the samples that this process sees.
+    """
     metric = CocoMetric()
     metric.dataset_meta = dataset.metainfo
     flip = dataset.metainfo['flip_indices']
-    for sample in dataset:
-        data = sample['data_samples']
+    for idx in range(len(dataset))[part]:
+        data = dataset[idx]['data_samples']
         points = data.gt_instances.keypoints + np.float32(error_px)
         if mirror:
             points = points[:, flip]
@@ -128,16 +133,41 @@ def evaluate(dataset, error_px=0.0, mirror=False):
             keypoints=points, keypoint_scores=np.ones((1, 17), np.float32)
         )
         metric.process({}, [data.to_dict()])
-    return metric.evaluate(len(dataset))['coco/AP']
+    return metric.evaluate(len(dataset))
+
+
+def evaluation_set():
+    return build(
+        num_samples=21, seed=1, test_mode=True, pipeline=TEST_PIPELINE
+    )
 
 
 def test_coco_metric_needs_no_file():
-    dataset = build(
-        num_samples=40, seed=1, test_mode=True, pipeline=TEST_PIPELINE
+    dataset = evaluation_set()
+    assert evaluate(dataset)['coco/AP'] == pytest.approx(1)
+    assert evaluate(dataset, error_px=3)['coco/AP'] < 0.9
+    assert evaluate(dataset, mirror=True)['coco/AP'] < 0.5
+
+
+def _evaluate_share(rank, url, out):
+    torch.distributed.init_process_group(
+        'gloo', init_method=url, rank=rank, world_size=2
     )
-    assert evaluate(dataset) == pytest.approx(1)
-    assert evaluate(dataset, error_px=3) < 0.9
-    assert evaluate(dataset, mirror=True) < 0.5
+    init_default_scope('mmpose')
+    part = slice(rank, None, 2)
+    scores = evaluate(evaluation_set(), error_px=3, part=part)
+    Path(f'{out}.{rank}').write_text(json.dumps(scores))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_share_an_evaluation(tmp_path):
+    out = tmp_path / 'scores'
+    url = f'file://{tmp_path}/meet'
+    torch.multiprocessing.spawn(_evaluate_share, (url, str(out)), nprocs=2)
+    alone = evaluate(evaluation_set(), error_px=3)
+    for rank in range(2):
+        shared = json.loads(Path(f'{out}.{rank}').read_text())
+        assert shared == pytest.approx(alone)
 
 
 def test_base_config_trains_and_tests(tmp_path):
