@@ -26,6 +26,7 @@ Human Pose Estimation from Inaccurate Annotation", CVPR 2011.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import mmengine
@@ -33,7 +34,9 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-from dark_codec.datasets import LSPDataset
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from dark_codec.datasets import LSPDataset  # noqa: E402
 
 NUM_JOINTS = 14
 NUM_LSP = 2000

@@ -5,25 +5,28 @@ _base_ = [
     '../../../configs/_base_/datasets/lsp.py',
 ]
 custom_imports = dict(
-    imports=['dark_codec', 'projects.leeds_sports.efficientnet_lite'],
+    imports=[
+        'dark_codec',
+        'dark_codec.datasets',
+        'dark_codec.evaluation',
+        'projects.leeds_sports.efficientnet_lite',
+        'projects.leeds_sports.merge_neck',
+    ],
     allow_failed_imports=False,
 )
 
-train_cfg = dict(max_epochs=12, val_interval=2)
+train_cfg = dict(max_epochs=10, val_interval=1)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
-    clip_grad=dict(max_norm=1.0),
-    # the backbone is pretrained, and normalised throughout
+    # the backbone is trained already
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=200, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        begin=0,
-        end=12,
+        end=10,
         eta_min_ratio=0.01,
-        by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
@@ -37,14 +40,16 @@ model = dict(
         bgr_to_rgb=True,
     ),
     backbone=dict(type='EfficientNetLite0', out_indices=(1, 2, 3, 4)),
-    neck=dict(type='FeatureMapProcessor', concat=True),
+    neck=dict(
+        type='MergeNeck', in_channels=(24, 40, 112, 320), out_channels=96
+    ),
     head=dict(
         type='HeatmapHead',
-        in_channels=24 + 40 + 112 + 320,
+        in_channels=96,
         out_channels=14,
         deconv_out_channels=None,
-        conv_out_channels=(128, 128),
-        conv_kernel_sizes=(1, 3),
+        conv_out_channels=(96,),
+        conv_kernel_sizes=(3,),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
         decoder={{_base_.codec}},
     ),
