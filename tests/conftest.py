@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import dark_codec  # noqa: F401  before MMPose, which mmcv-lite alone lets down
 
@@ -41,4 +42,10 @@ def path(request, monkeypatch):
         monkeypatch.setattr(
             'dark_codec.decoders.host_array', lambda tensor: None
         )
+    return request.param
+
+
+@pytest.fixture(params=[np.asarray, torch.as_tensor], ids=['numpy', 'tensors'])
+def array(request):
+    """Makes the kind of array that a formula is tested with."""
     return request.param
