@@ -17,9 +17,7 @@ custom_imports = dict(
 
 train_cfg = dict(max_epochs=10, val_interval=1)
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
-    # the backbone is trained already
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
+    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.01)
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=200, by_epoch=False),
