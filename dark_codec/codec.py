@@ -16,6 +16,7 @@ from .functional import (
     covariance_to_input,
     heatmap_to_input,
     input_to_heatmap,
+    scale_covariance,
 )
 from .functional._backend import Array, namespace
 from .registry import DECODERS, ENCODERS, build_part
@@ -292,14 +293,16 @@ class DARKCodec(BaseKeypointCodec):
         frames = (self.input_size, self.heatmap_size, self.alignment)
         points = heatmap_to_input(decoded.points, *frames)
         x, y = points[:, 0], points[:, 1]
-        if self.correct_flip_shift:
-            x = x - 0.5
-        if self.use_udp:
-            w, h = self.input_size
-            x, y = x * (w / (w - 1)), y * (h / (h - 1))
         covariance = decoded.covariance
         if covariance is not None:
             covariance = covariance_to_input(covariance, *frames)
+        if self.correct_flip_shift:
+            x = x - 0.5
+        if self.use_udp:
+            across, down = (n / (n - 1) for n in self.input_size)
+            x, y = x * across, y * down
+            if covariance is not None:
+                covariance = scale_covariance(covariance, across, down)
         points = namespace(points).stack([x, y], 1)
         return decoded._replace(points=points, covariance=covariance)
 

@@ -22,6 +22,7 @@ from .coords import (
     covariance_to_input,
     heatmap_to_input,
     input_to_heatmap,
+    scale_covariance,
 )
 from .covariance import spread, unknown_where
 from .encode import QUANTISERS, encode_biased, encode_unbiased
@@ -70,6 +71,7 @@ __all__ = [
     'opencv_kernel',
     'quarter_shift',
     'raw_stencil',
+    'scale_covariance',
     'spread',
     'unknown_where',
 ]

@@ -99,7 +99,21 @@ def covariance_to_input(
     Returns:
         Array: Shape (..., 2, 2), in input px^2.
     """
-    (x, y), _ = _stride_and_shift(input_size, heatmap_size, alignment)
+    stride, _ = _stride_and_shift(input_size, heatmap_size, alignment)
+    return scale_covariance(covariance, *stride)
+
+
+def scale_covariance(covariance: Array, x: float, y: float) -> Array:
+    """What stretching x and y by these factors makes of covariances.
+
+    Args:
+        covariance (Array): Shape (..., 2, 2), x first.
+        x (float): Factor along x.
+        y (float): Factor along y.
+
+    Returns:
+        Array: Shape (..., 2, 2).
+    """
     scales = (x * x, x * y, x * y, y * y)
     flat = covariance.reshape(*covariance.shape[:-2], 4)
     scaled = [flat[..., i] * scale for i, scale in enumerate(scales)]
