@@ -87,9 +87,7 @@ def bootstrap_mean(
     weights = counts.reshape(draws, images) / images
     resampled = weights @ values.reshape(images, -1)
     shape = values.shape[1:]
-    return _interval(
-        values.mean(0), resampled.reshape(draws, *shape), level
-    )
+    return _interval(values.mean(0), resampled.reshape(draws, *shape), level)
 
 
 def bootstrap(
