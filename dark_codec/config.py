@@ -205,9 +205,9 @@ def _replaced_sigma(replaced: dict) -> float | None:
     return replaced.get('sigma')
 
 
-def _check_buildable(codec: dict) -> None:
+def _check_buildable(codec: dict) -> DARKCodec:
     try:
-        KEYPOINT_CODECS.build(codec)
+        return KEYPOINT_CODECS.build(codec)
     except TypeError as error:
         raise ValueError(f'codec (DARKCodec): {error}') from error
 
@@ -313,6 +313,7 @@ def _check_explicit(cfg: Config) -> None:
             'top-level codec and be carried there. Got: '
             + '; '.join(f'{path} = {codec}' for path, codec in places.items())
         )
+    _check_warps(cfg, head.decoder)
     shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
     fits = head.decoder.get('alignment', 'asymmetric') == 'asymmetric'
     if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
@@ -321,3 +322,24 @@ def _check_explicit(cfg: Config) -> None:
             f'alignment={head.decoder.get("alignment")!r}; '
             f'set it to {fits}'
         )
+
+
+def _check_warps(cfg: Config, decoder: dict) -> None:
+    """The crops must be of the size and the kind that the codec assumes."""
+    codec = _check_buildable(decoder)
+    # not the whole config: a base's train_pipeline may stand there unused
+    loaders = {
+        name: cfg.get(name)
+        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    }
+    for path, warp in _transforms(loaders, 'TopdownAffine'):
+        found = dict(
+            input_size=tuple(warp['input_size']),
+            use_udp=bool(warp.get('use_udp', False)),
+        )
+        for key, value in found.items():
+            if value != getattr(codec, key):
+                raise ValueError(
+                    f'{path}.{key}={value} does not fit the codec, which has '
+                    f'{key}={getattr(codec, key)}; make them agree'
+                )

@@ -496,6 +496,29 @@ def test_three_places_that_disagree(load):
         apply_codec(cfg)
 
 
+def test_three_places_and_the_crops(load):
+    """A codec that takes the crops for others is off by a pixel, silently."""
+    lines = EXPLICIT.format('align_corners', False, 'align_corners')
+    cfg = load(UDP, lines)
+    with pytest.raises(
+        ValueError, match='val_dataloader.*use_udp=True.*False'
+    ):
+        apply_codec(cfg)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.pipeline[2].input_size = (384, 512)
+    cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
+    with pytest.raises(
+        ValueError, match=r'input_size=\(384, 512\).*input_size=\(192, 256\)'
+    ):
+        apply_codec(cfg)
+    cfg = load(HRNET, EXPLICIT.format('half_pixel', False, 'half_pixel'))
+    codec = dict(type='DARKCodec', input_size=(192, 256), sgma=2)
+    cfg.model.head.decoder = codec
+    cfg.train_dataloader.dataset.pipeline[3].encoder = codec
+    with pytest.raises(ValueError, match='sgma'):
+        apply_codec(cfg)
+
+
 def test_twice_is_once(load):
     for base in (HRNET, UDP):
         once = apply_codec(load(base))
