@@ -227,6 +227,3 @@ def _replace_sync_bn(node: Any) -> bool:
     if isinstance(node, (list, tuple)):
         return any([_replace_sync_bn(child) for child in node])
     return False
-
-
-apply()

@@ -7,8 +7,6 @@ _base_ = [
 custom_imports = dict(
     imports=[
         'dark_codec',
-        'dark_codec.datasets',
-        'dark_codec.evaluation',
         'projects.leeds_sports.efficientnet_lite',
         'projects.leeds_sports.merge_neck',
     ],
@@ -54,8 +52,5 @@ model = dict(
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False),
 )
 
-default_hooks = dict(
-    checkpoint=dict(
-        interval=1, max_keep_ckpts=2, save_best='torso/PCK@0.2', rule='greater'
-    )
-)
+# No best one is kept: there is no validation split to choose it on.
+default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2))
