@@ -15,7 +15,7 @@ from .coords import Size
 QUANTISERS = ('floor', 'ceil', 'round')
 
 
-def _quantise(points: Array, quantise: str) -> Array:
+def quantise_points(points: Array, quantise: str) -> Array:
     """Eq. 13."""
     if quantise == 'floor':
         return namespace(points).floor(points)
@@ -134,7 +134,7 @@ def encode_biased(
     width, height = heatmap_size
     points, visible = float32(points), float32(visible)
     centres, drawn, weights = _visible_gaussians(
-        _quantise(points, quantise), visible, heatmap_size, 3 * sigma
+        quantise_points(points, quantise), visible, heatmap_size, 3 * sigma
     )
 
     profile_x = _profile(centres[..., 0], width, sigma, 3 * sigma)

@@ -1,0 +1,150 @@
+"""Drawing on matplotlib axes: heatmaps, keypoints, quantisation.
+
+All functions take axes and return them. Colours are those of Okabe and Ito,
+which colour-blind readers can tell apart; markers differ in shape, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .functional._backend import Array
+from .functional.encode import QUANTISERS, quantise_points
+
+COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
+MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+TRUTH = dict(color='white', marker='x', markersize=11, markeredgewidth=2.5)
+
+Points = Mapping[str, Sequence[float]]
+
+
+def draw_heatmap(
+    ax: Axes,
+    heatmap: Array,
+    points: Points | None = None,
+    truth: Sequence[float] | None = None,
+    window: int | None = None,
+) -> Axes:
+    """Draw one heatmap with points on it.
+
+    Args:
+        ax (Axes): Where to draw.
+        heatmap (Array): Shape (H, W).
+        points (Mapping[str, Sequence[float]], optional): Points (x, y) in
+            heatmap px, by the name that the legend gives them.
+        truth (Sequence[float], optional): The true point (x, y) in heatmap
+            px, drawn as a white cross.
+        window (int, optional): Show only so many px round the maximum.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    heatmap = np.asarray(heatmap, dtype=np.float32)
+    ax.imshow(heatmap, cmap='magma')
+    if truth is not None:
+        ax.plot(*truth, linestyle='', label='truth', **TRUTH)
+    for i, (name, point) in enumerate((points or {}).items()):
+        ax.plot(
+            *point,
+            linestyle='',
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=9,
+            markerfacecolor=COLORS[i % len(COLORS)],
+            markeredgecolor='white',
+            label=name,
+        )
+    if window is not None:
+        y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+        height, width = heatmap.shape
+        ax.set_xlim(max(x - window, 0) - 0.5, min(x + window, width - 1) + 0.5)
+        ax.set_ylim(
+            min(y + window, height - 1) + 0.5, max(y - window, 0) - 0.5
+        )
+    ax.set_xlabel('x (heatmap px)')
+    ax.set_ylabel('y (heatmap px)')
+    return ax
+
+
+def draw_skeleton(
+    ax: Axes,
+    keypoints: np.ndarray,
+    links: Sequence[tuple[int, int]],
+    color: str = COLORS[0],
+    shown: np.ndarray | None = None,
+    label: str | None = None,
+    linestyle: str = '-',
+) -> Axes:
+    """Draw keypoints and the links between them.
+
+    Args:
+        ax (Axes): Where to draw.
+        keypoints (np.ndarray): Points (x, y) in image px, (K, 2).
+        links (Sequence[tuple[int, int]]): Pairs of keypoints to connect.
+        color (str): Of lines and points.
+        shown (np.ndarray, optional): Mask of the keypoints to draw, (K,).
+        label (str, optional): For the legend.
+        linestyle (str): Of the links.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    if shown is None:
+        shown = np.ones(len(keypoints), bool)
+    for a, b in links:
+        if shown[a] and shown[b]:
+            ax.plot(*keypoints[[a, b]].T, linestyle, color=color, linewidth=2)
+    ax.plot(
+        *keypoints[shown].T,
+        linestyle='',
+        marker='o',
+        markersize=4,
+        markerfacecolor=color,
+        markeredgecolor='white',
+        markeredgewidth=0.5,
+        label=label,
+    )
+    return ax
+
+
+def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
+    """Where biased encoding puts a keypoint, on the grid (the paper's Fig. 4).
+
+    Args:
+        ax (Axes): Where to draw.
+        point (Sequence[float]): The keypoint (x, y) in heatmap px.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    x, y = point
+    left, top = np.floor(x), np.floor(y)
+    for i, name in enumerate(QUANTISERS):
+        quantised = quantise_points(np.asarray(point, np.float32), name)
+        error = float(np.hypot(*(quantised - point)))
+        ax.annotate(
+            '',
+            xy=quantised,
+            xytext=(x, y),
+            arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
+        )
+        ax.plot(
+            *quantised,
+            linestyle='',
+            marker=MARKERS[i],
+            markersize=15 - 4 * i,
+            color=COLORS[i],
+            label=f'{name}: off by {error:.2f} px',
+        )
+    ax.plot(x, y, 'k*', markersize=15, label='keypoint (unbiased)')
+    ax.set_xlim(left - 1.5, left + 2.5)
+    ax.set_ylim(top + 2.5, top - 1.5)
+    ax.set_xticks(np.arange(left - 1, left + 3))
+    ax.set_yticks(np.arange(top - 1, top + 3))
+    ax.grid(True, color='0.8')
+    ax.set_aspect('equal')
+    ax.set_xlabel('x (heatmap px)')
+    ax.set_ylabel('y (heatmap px)')
+    return ax
