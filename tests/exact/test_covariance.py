@@ -54,9 +54,9 @@ def test_exact_on_anisotropic_gaussians(rng, name, path):
     maps = shaped_gaussians(centres, expected)
     covariances, refined = decode(maps, DECODERS[name](SIGMA))
     assert refined.all()
-    # px^2, on values of 1.4 to 7.8. Measured: 0.06; both windows end at 3
+    # px^2, on values of 1.4 to 7.8. Measured: 0.05; windows end at 3
     # sigma, where the widest maps are not over.
-    np.testing.assert_allclose(covariances, expected, atol=0.15)
+    np.testing.assert_allclose(covariances, expected, atol=0.08)
     # without the kernel's second moment all would be sigma^2 too large
     off_diagonal = np.abs(expected[:, 0, 1])
     assert off_diagonal.max() > 2
@@ -71,8 +71,9 @@ def test_the_training_gaussian_gives_its_sigma(rng, scale, name):
     maps = gaussians(centres, size, sigma)
     covariances, _ = decode(maps, DECODERS[name](sigma))
     expected = np.broadcast_to(sigma**2 * np.eye(2), (100, 2, 2))
-    # the kernel that is cut off at 3 sigma: 2 %
-    np.testing.assert_allclose(covariances, expected, atol=0.02 * sigma**2)
+    # a kernel that is cut off at 3 sigma leaves 1.6 %
+    cut_off = 1e-4 if name in ('fit', 'no modulation') else 0.02
+    np.testing.assert_allclose(covariances, expected, atol=cut_off * sigma**2)
 
 
 @pytest.mark.parametrize('scale', SCALES)
@@ -85,7 +86,7 @@ def test_the_fit_knows_the_border(rng, scale):
     )
     assert refined.all()
     expected = np.broadcast_to(sigma**2 * np.eye(2), (500, 2, 2))
-    np.testing.assert_allclose(covariances, expected, atol=0.02 * sigma**2)
+    np.testing.assert_allclose(covariances, expected, atol=0.01 * sigma**2)
 
 
 @pytest.mark.parametrize('name', DECODERS)
