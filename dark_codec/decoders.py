@@ -166,6 +166,9 @@ def flatten_maps(heatmaps: Tensor) -> Array:
     """(B, K, H, W) heatmaps to (B * K, H, W), as an array on the host."""
     batch, keypoints, height, width = heatmaps.shape
     maps = heatmaps.reshape(batch * keypoints, height, width)
+    if maps.dtype == torch.float64:
+        # as arrays are: finer differences must not move the arg max
+        maps = maps.to(torch.float32)
     array = host_array(maps)
     return maps if array is None else array
 
