@@ -79,7 +79,7 @@ def load(path: Path) -> tuple[Maps, Tensor]:
     try:
         with np.load(path) as archive:
             arrays = {key: archive[key] for key in _KEYS if key in archive}
-    except (OSError, ValueError, TypeError, BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise ValueError(f'{path} is no npz archive: {error}') from error
     shapes = {key: array.shape for key, array in arrays.items()}
     # what the maps' shape makes of the others
