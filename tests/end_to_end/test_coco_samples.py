@@ -17,9 +17,9 @@ from samples import SAMPLE_CONFIGS, losses, scalars, succeed
 from tiny_run import TOOLS, call, free_port, refused
 
 CONFIG = SAMPLE_CONFIGS / (
-    'td-hm_res18-slim_dark-1xb12-12e_coco-samples-128x96.py'
+    'td-hm_res18-slim_dark-1xb12-15e_coco-samples-128x96.py'
 )
-EPOCHS, PEOPLE, INPUT_WIDTH = 12, 12, 96
+EPOCHS, PEOPLE, INPUT_WIDTH = 15, 12, 96
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
 )
@@ -107,7 +107,7 @@ def test_pycocotools_gives_the_same(scored, coco):
 
 
 def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain, coco):
-    """AP alone would forgive a pixel; argmax is off by 1 px in the median."""
+    """AP would forgive more: argmax is off by 1 px in the median here."""
     results = json.loads(plain[1].read_text())
     errors = []
     for person in coco.dataset['annotations']:
@@ -128,7 +128,7 @@ def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain, coco):
     assert len(errors) == PEOPLE
     errors = np.concatenate(errors)
     assert np.abs(np.median(errors, axis=0)).max() < 0.1
-    assert np.median(np.abs(errors), axis=0).max() < 0.4
+    assert np.median(np.abs(errors), axis=0).max() < 0.3
 
 
 @on_cpu

@@ -12,9 +12,9 @@ from samples import ROOT, SAMPLE_CONFIGS, losses, succeed
 from tiny_run import call, free_port, refused
 
 CONFIG = SAMPLE_CONFIGS / (
-    'td-hm_res18-slim_dark-half-pixel-1xb5-12e_mpii-samples-128x128.py'
+    'td-hm_res18-slim_dark-half-pixel-1xb5-15e_mpii-samples-128x128.py'
 )
-EPOCHS, PEOPLE, INPUT_WIDTH = 12, 5, 128
+EPOCHS, PEOPLE, INPUT_WIDTH = 15, 5, 128
 PELVIS_AND_THORAX = [6, 7]  # which PCKh leaves out
 
 
@@ -110,7 +110,7 @@ def test_correct_keypoints(scored):
 
 
 def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain):
-    """PCKh would forgive many pixels; argmax is off by 1 in the median."""
+    """PCKh would forgive much more."""
     all_errors = []
     for sample in plain[1]:
         error, seen = errors(sample)
@@ -118,7 +118,7 @@ def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain):
         all_errors.append(zoom * error[seen])
     all_errors = np.concatenate(all_errors)
     assert np.abs(np.median(all_errors, axis=0)).max() < 0.1
-    assert np.median(np.abs(all_errors), axis=0).max() < 0.4
+    assert np.median(np.abs(all_errors), axis=0).max() < 0.3
 
 
 @pytest.mark.skipif(

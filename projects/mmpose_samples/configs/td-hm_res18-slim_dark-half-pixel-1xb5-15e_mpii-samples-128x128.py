@@ -1,4 +1,4 @@
-_base_ = ['td-hm_res18-slim_dark-1xb12-12e_coco-samples-128x96.py']
+_base_ = ['td-hm_res18-slim_dark-1xb12-15e_coco-samples-128x96.py']
 
 codec = dict(
     input_size=(128, 128), heatmap_size=(32, 32), alignment='half_pixel'

@@ -72,14 +72,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + ann_file)
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=12, val_interval=4)
+train_cfg = dict(max_epochs=15, val_interval=5)
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=20, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=12,
+        end=15,
         eta_min=4e-5,
         by_epoch=True,
         convert_to_iter_based=True,
