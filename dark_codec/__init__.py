@@ -4,7 +4,16 @@ Importing this package registers everything; see the README for the two
 lines that a config needs.
 """
 
-from . import compat
+from importlib.util import find_spec
+
+for _name in ('mmengine', 'mmcv', 'mmpose'):
+    if find_spec(_name) is None:
+        raise ImportError(
+            f'dark_codec extends MMPose 1.x, but {_name} is not installed. '
+            'Install MMPose, or run `bash tools/setup_env.sh` in the checkout'
+        )
+
+from . import compat  # noqa: E402
 
 # before anything that imports mmcv.ops, which mmcv-lite cannot
 compat.apply()

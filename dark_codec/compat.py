@@ -4,9 +4,9 @@ The only place with version checks. Every shim says what made it necessary
 and when it can go, does nothing where it is not needed, and may be applied
 any number of times. The arithmetic of dark_codec depends on none of them.
 
-:func:`apply` runs at the end of this module, which dark_codec imports before
-all else; :func:`prepare_distributed` changes a config, and is called by the
-tools that start a distributed run.
+:func:`apply` runs when dark_codec is imported, before all else;
+:func:`prepare_distributed` changes a config, and is called by the tools that
+start a distributed run.
 """
 
 import inspect
