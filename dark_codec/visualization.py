@@ -16,7 +16,6 @@ from .functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
-TRUTH = dict(color='white', marker='x', markersize=11, markeredgewidth=2.5)
 
 Points = Mapping[str, Sequence[float]]
 
@@ -45,7 +44,15 @@ def draw_heatmap(
     heatmap = np.asarray(heatmap, dtype=np.float32)
     ax.imshow(heatmap, cmap='magma')
     if truth is not None:
-        ax.plot(*truth, linestyle='', label='truth', **TRUTH)
+        ax.plot(
+            *truth,
+            linestyle='',
+            color='white',
+            marker='x',
+            markersize=11,
+            markeredgewidth=2.5,
+            label='truth',
+        )
     for i, (name, point) in enumerate((points or {}).items()):
         ax.plot(
             *point,

@@ -1,0 +1,74 @@
+"""The README's commands exist and its configs work."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmpose.registry import KEYPOINT_CODECS
+
+import dark_codec
+from dark_codec import apply_codec
+
+ROOT = Path(dark_codec.__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
+CONFIGS = re.findall(r'```python\n(_base_.*?)```', README, flags=re.S)
+
+
+def test_the_two_commands_come_first():
+    blocks = re.findall(r'```(?:bash)?\n(.*?)```', README, flags=re.S)
+    commands = [line.split('#')[0].strip() for line in blocks[0].splitlines()]
+    assert commands == ['bash tools/quickstart.sh', 'bash tools/run_tests.sh']
+
+
+def test_scripts_and_links_exist():
+    scripts = re.findall(r'(?:bash|python) ((?:tools|projects)/\S+)', README)
+    links = re.findall(r'\]\((?!http)([^)#]+)', README)
+    assert len(scripts) > 5 and links
+    for path in scripts + links:
+        assert (ROOT / path.rstrip('`,.;:')).exists(), path
+
+
+def test_the_two_line_change_is_complete(tmp_path):
+    path = tmp_path / 'two_lines.py'
+    path.write_text(CONFIGS[0])
+    cfg = apply_codec(Config.fromfile(path))
+    assert cfg.model.head.decoder.type == 'DARKCodec'
+    encoders = [
+        transform.encoder
+        for transform in cfg.train_dataloader.dataset.pipeline
+        if transform.type == 'GenerateTarget'
+    ]
+    assert encoders == [cfg.model.head.decoder]
+
+
+def test_the_explicit_form_needs_no_help(tmp_path):
+    path = tmp_path / 'explicit.py'
+    path.write_text(CONFIGS[1])
+    cfg = Config.fromfile(path)
+    places = [
+        cfg.model.head.decoder,
+        *(
+            transform.encoder
+            for transform in cfg.train_dataloader.dataset.pipeline
+            if transform.type == 'GenerateTarget'
+        ),
+    ]
+    assert len(places) == 2
+    places.append(apply_codec(cfg).model.head.decoder)
+    for place in places:
+        codec = KEYPOINT_CODECS.build(place)
+        assert isinstance(codec, dark_codec.DARKCodec)
+        assert (codec.sigma, codec.heatmap_size) == (2.0, (48, 64))
+        assert codec.alignment == 'asymmetric'
+
+
+@pytest.mark.parametrize(
+    'decoder',
+    re.findall(r'`decoder=(dict\(.*?\)\))`', README.replace('\n', ' ')),
+)
+def test_decoders_as_written(decoder):
+    call = ast.parse(decoder, mode='eval')
+    cfg = eval(compile(call, 'README', 'eval'), {'dict': dict})
+    KEYPOINT_CODECS.build(dict(type='DARKCodec', decoder=cfg))
