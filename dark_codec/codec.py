@@ -292,19 +292,29 @@ class DARKCodec(BaseKeypointCodec):
         decoded = self.decoder.decode_maps(maps)
         frames = (self.input_size, self.heatmap_size, self.alignment)
         points = heatmap_to_input(decoded.points, *frames)
-        x, y = points[:, 0], points[:, 1]
+        if self.correct_flip_shift or self.use_udp:
+            points = self._restorable(points)
         covariance = decoded.covariance
         if covariance is not None:
             covariance = covariance_to_input(covariance, *frames)
+        if covariance is not None and self.use_udp:
+            covariance = scale_covariance(covariance, *self._udp_stretch)
+        return decoded._replace(points=points, covariance=covariance)
+
+    def _restorable(self, points: Array) -> Array:
+        """Input px from which MMPose's estimators restore image px exactly."""
+        x, y = points[:, 0], points[:, 1]
         if self.correct_flip_shift:
             x = x - 0.5
         if self.use_udp:
-            across, down = (n / (n - 1) for n in self.input_size)
+            across, down = self._udp_stretch
             x, y = x * across, y * down
-            if covariance is not None:
-                covariance = scale_covariance(covariance, across, down)
-        points = namespace(points).stack([x, y], 1)
-        return decoded._replace(points=points, covariance=covariance)
+        return namespace(points).stack([x, y], 1)
+
+    @property
+    def _udp_stretch(self) -> tuple[float, float]:
+        w, h = self.input_size
+        return w / (w - 1), h / (h - 1)
 
     def _check_heatmaps(self, heatmaps: Tensor) -> None:
         check_heatmaps(heatmaps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +33,7 @@ from .functional._backend import (
     known_to_be_all,
     namespace,
     quiet,
+    table_like,
     zeros_like,
 )
 from .registry import DECODERS, MODULATIONS, build_part
@@ -119,15 +121,9 @@ class HeatmapDecoder(nn.Module):
         refined = solved & peaks.valid
         if covariance is not None:
             covariance = unknown_where(covariance, refined)
-        x = float32(peaks.x) + offset[:, 0]
-        y = float32(peaks.y) + offset[:, 1]
-        points = xp.stack(
-            [
-                xp.where(peaks.valid, x, (width - 1) / 2),
-                xp.where(peaks.valid, y, (height - 1) / 2),
-            ],
-            1,
-        )
+        points = float32(xp.stack([peaks.x, peaks.y], 1)) + offset
+        middle = table_like(points, _middle, width, height)
+        points = xp.where(peaks.valid[:, None], points, middle)
         return Decoded(points, peaks.score, refined, covariance)
 
     def forward(self, heatmaps: Tensor) -> Decoded:
@@ -160,6 +156,10 @@ def check_heatmaps(heatmaps: Tensor) -> None:
             'heatmaps must have shape (B, K, H, W), got '
             f'{tuple(heatmaps.shape)}'
         )
+
+
+def _middle(width: int, height: int) -> np.ndarray:
+    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
 
 
 def flatten_maps(heatmaps: Tensor) -> Array:
@@ -267,26 +267,26 @@ class TaylorDecoder(HeatmapDecoder):
         self.trust_radius = max(1.0, sigma)
         self.covariance = covariance
         self.modulation = None
+        self._smoothing_variance = 0.0
         if modulation is not None:
             self.modulation = build_part(
                 MODULATIONS, modulation, 'modulation', sigma
             )
+            self._smoothing_variance = kernel_variance(self.modulation.kernel)
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
-            smoothing = 0.0
         else:
-            stencil = self.modulation.stencil(heatmaps, peaks)
-            fits = peaks.valid | True
-            smoothing = kernel_variance(self.modulation.kernel)
+            stencil, fits = self.modulation.stencil(heatmaps, peaks), True
         derivatives = log_derivatives(stencil)
         step, solved = newton_step(derivatives)
         offset = limit_step(step, self.trust_radius)
         covariance = None
         if self.covariance:
-            covariance = spread(derivatives, smoothing, smoothing)
+            variance = self._smoothing_variance
+            covariance = spread(derivatives, variance, variance)
         return _or_quarter_shift(
             Refinement(offset, solved & fits, covariance), heatmaps, peaks
         )

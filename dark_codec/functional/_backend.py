@@ -39,6 +39,10 @@ _assume_constant: Callable[[Callable], Callable] = getattr(
 )
 
 
+# How many maps to filter at a time: the fastest on an x86 server core
+_AT_ONCE = 32
+
+
 def _is_traced() -> bool:
     return torch.jit.is_tracing() or _is_compiling()
 
@@ -231,6 +235,13 @@ def bilinear_forms(rows: Array, patches: Array, columns: Array) -> Array:
     return (product[:, :, None, :] * columns[:, None]).sum(-1)
 
 
+def weighted_sums(values: Array, weights: Array) -> Array:
+    """Values @ weights in full float32: (M, P) and (P, n) to (M, n)."""
+    if isinstance(values, np.ndarray):
+        return values @ weights
+    return (values[:, :, None] * weights).sum(1)
+
+
 def filter_maps(maps: Array, taps: tuple[float, ...], gain: Build) -> Array:
     """Filter both axes of maps with a short kernel, in full float32.
 
@@ -260,6 +271,20 @@ def filter_maps(maps: Array, taps: tuple[float, ...], gain: Build) -> Array:
         filtered = filtered + weight * rows[:, :, tap : tap + width]
     gain_y = table_like(maps, gain, taps, height)
     return filtered * gain_y[:, None] * table_like(maps, gain, taps, width)
+
+
+def lowest_filtered(
+    maps: Array, taps: tuple[float, ...], gain: Build
+) -> Array:
+    """Minimum of each filtered map, (M,); see :func:`filter_maps`."""
+    if not isinstance(maps, np.ndarray):
+        return filter_maps(maps, taps, gain).amin((1, 2))
+    # some at a time: what is filtered stays in the cache until it is searched
+    lowest = np.empty(len(maps), np.float32)
+    for start in range(0, len(maps), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        lowest[part] = filter_maps(maps[part], taps, gain).min((1, 2))
+    return lowest
 
 
 def _filter_matrix(

@@ -67,6 +67,8 @@ def input_to_heatmap(
     # Python numbers per axis: a tensor of two strides would have to be
     # copied to the device at every call
     points = float32(points)
+    if stride[0] == stride[1]:
+        return (points + shift) / stride[0] - shift
     axes = [(points[..., i] + shift) / s - shift for i, s in enumerate(stride)]
     return namespace(points).stack(axes, -1)
 
@@ -81,6 +83,8 @@ def heatmap_to_input(
     """
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
     points = float32(points)
+    if stride[0] == stride[1]:
+        return (points + shift) * stride[0] - shift
     axes = [(points[..., i] + shift) * s - shift for i, s in enumerate(stride)]
     return namespace(points).stack(axes, -1)
 

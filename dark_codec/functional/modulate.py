@@ -20,6 +20,7 @@ from ._backend import (
     bilinear_forms,
     filter_maps,
     float32,
+    lowest_filtered,
     namespace,
     table_like,
 )
@@ -212,8 +213,7 @@ def modulated_stencil(
     along_x = table_like(windows, _stencil_rows, kernel, window_w, width)
     stencil = bilinear_forms(along_y[row], windows, along_x[column])
     if rescale == 'minmax':
-        smooth = filter_maps(heatmaps, kernel, _gain)
-        lowest = namespace(smooth).amin(smooth, (1, 2))
+        lowest = lowest_filtered(heatmaps, kernel, _gain)
         stencil = stencil - lowest[:, None, None]
     return stencil
 

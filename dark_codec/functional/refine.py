@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ._backend import (
     Array,
     arange_like,
@@ -12,7 +14,9 @@ from ._backend import (
     flat_maps,
     float32,
     namespace,
+    table_like,
     take,
+    weighted_sums,
     zeros_like,
 )
 from .modulate import STENCIL_RADIUS
@@ -143,20 +147,25 @@ def log_derivatives(stencil: Array) -> Derivatives:
         another value is not finite.
     """
     xp = namespace(stencil)
-    centre = stencil[:, 2, 2]
+    values = flat_maps(stencil)
+    centre = values[:, 12:13]
     # the limit below would hide -inf
-    usable = (centre > 0) & xp.isfinite(stencil.sum((1, 2)))
-    scale = 1 / xp.where(usable, centre, math.nan)
-    v = at_least(stencil * scale[:, None, None], _LOWEST)
-    # differences of logs as logs of quotients: five per map, not thirteen
-    return Derivatives(
-        dx=0.5 * xp.log(v[:, 2, 3] / v[:, 2, 1]),
-        dy=0.5 * xp.log(v[:, 3, 2] / v[:, 1, 2]),
-        dxx=0.25 * xp.log(v[:, 2, 4] * v[:, 2, 0]),
-        dxy=0.25
-        * xp.log((v[:, 3, 3] * v[:, 1, 1]) / (v[:, 1, 3] * v[:, 3, 1])),
-        dyy=0.25 * xp.log(v[:, 4, 2] * v[:, 0, 2]),
-    )
+    usable = (centre > 0) & xp.isfinite(values.sum(1))[:, None]
+    ratio = values / xp.where(usable, centre, math.nan)
+    logs = xp.log(at_least(ratio, _LOWEST))
+    differences = weighted_sums(logs, table_like(logs, _difference_weights))
+    return Derivatives(*(differences[:, i] for i in range(5)))
+
+
+def _difference_weights() -> np.ndarray:
+    """Weights of the 25 values for each derivative, (25, 5)."""
+    weights = np.zeros((5, 5, 5), np.float32)  # row, column, derivative
+    weights[2, [3, 1], 0] = 0.5, -0.5
+    weights[[3, 1], 2, 1] = 0.5, -0.5
+    weights[2, [4, 2, 0], 2] = 0.25, -0.5, 0.25
+    weights[[3, 1, 3, 1], [3, 1, 1, 3], 3] = 0.25, 0.25, -0.25, -0.25
+    weights[[4, 2, 0], 2, 4] = 0.25, -0.5, 0.25
+    return weights.reshape(25, 5)
 
 
 def newton_step(d: Derivatives) -> tuple[Array, Array]:
@@ -172,19 +181,17 @@ def newton_step(d: Derivatives) -> tuple[Array, Array]:
     """
     xp = namespace(d.dx)
     determinant = d.dxx * d.dyy - d.dxy * d.dxy
-    # comparisons with NaN are False; finite second derivatives and a
-    # determinant above 0 bound the step
+    scale = 1 / determinant
+    x = (d.dxy * d.dy - d.dyy * d.dx) * scale
+    y = (d.dxy * d.dx - d.dxx * d.dy) * scale
+    # comparisons with NaN are False
     solved = (
         (d.dxx < -_MIN_CURVATURE)
         & (d.dyy < -_MIN_CURVATURE)
         & (determinant > _MIN_CURVATURE**2)
-        & xp.isfinite(determinant + d.dx + d.dy)
+        & xp.isfinite(determinant + x + y)
     )
-    scale = 1 / xp.where(solved, determinant, math.inf)
-    x = (d.dxy * d.dy - d.dyy * d.dx) * scale
-    y = (d.dxy * d.dx - d.dxx * d.dy) * scale
-    step = xp.stack([x, y], 1)
-    return xp.where(solved[:, None], step, 0.0), solved
+    return xp.where(solved[:, None], xp.stack([x, y], 1), 0.0), solved
 
 
 def limit_step(step: Array, radius: float) -> Array:
