@@ -26,8 +26,8 @@ def fill(page: str, tables: dict[str, str]) -> str:
     places = [name for _, name, _ in _BLOCK.findall(page)]
     if sorted(places) != sorted(tables):
         raise ValueError(
-            f'{PAGE} must have one place for each of {sorted(tables)}, has '
-            f'{sorted(places)}'
+            f'the page must have one place for each of {sorted(tables)}, '
+            f'has {sorted(places)}'
         )
     return _BLOCK.sub(
         lambda block: f'{block[1]}\n{tables[block[2]]}\n\n{block[3]}', page
