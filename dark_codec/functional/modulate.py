@@ -22,6 +22,7 @@ from ._backend import (
     float32,
     lowest_filtered,
     namespace,
+    quiet,
     table_like,
 )
 from .peaks import Peaks, gather_windows
@@ -175,7 +176,8 @@ def modulate(
     if rescale == 'minmax':
         lowest = xp.amin(smooth, (1, 2))[:, None, None]
     span = highest - lowest
-    rescaled = (smooth - lowest) * (target / span)
+    with quiet(span):
+        rescaled = (smooth - lowest) * (target / span)
     return xp.where(span > 0, rescaled, smooth)
 
 
