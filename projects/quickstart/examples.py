@@ -1,0 +1,109 @@
+"""Which heatmaps the pictures show, by rules fixed beforehand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from dark_codec.functional import input_to_heatmap
+
+from .evaluation import DARK, DECODERS, Prediction
+
+_NEAR = 3  # heatmap px from the maximum
+
+
+class Example(NamedTuple):
+    """One predicted heatmap.
+
+    Attributes:
+        rule (str): How it was chosen.
+        figure (int): Number of the figure.
+        keypoint (str): Name of the keypoint.
+        predicted (np.ndarray): The heatmap, (H, W).
+        modulated (np.ndarray): The same after Eq. 10-11, (H, W).
+        points (dict[str, np.ndarray]): Decoded (x, y) in heatmap px, by
+            decoder.
+        truth (np.ndarray): True (x, y) in heatmap px.
+    """
+
+    rule: str
+    figure: int
+    keypoint: str
+    predicted: np.ndarray
+    modulated: np.ndarray
+    points: dict[str, np.ndarray]
+    truth: np.ndarray
+
+
+def choose_examples(
+    prediction: Prediction, errors: np.ndarray
+) -> list[Example]:
+    """A heatmap with many peaks, and a usual one.
+
+    Args:
+        prediction (Prediction): Of all figures.
+        errors (np.ndarray): Of DARK, in image px, (I, K).
+
+    Returns:
+        list[Example]: Two.
+    """
+    heatmaps = prediction.heatmaps.cpu().numpy()
+    labelled = prediction.labelled
+    peaks = np.array([[count_peaks(h) for h in maps] for maps in heatmaps])
+    # of those with equally many peaks, the one with the highest maximum
+    ragged = np.where(labelled, peaks + 0.5 * heatmaps.max((2, 3)), -np.inf)
+    median = np.median(errors[labelled])
+    usual = np.where(labelled, np.abs(errors - median), np.inf)
+    rules = {
+        f'most peaks within {_NEAR} px': ragged.argmax(),
+        'median error': usual.argmin(),
+    }
+    return [
+        _example(prediction, rule, *np.unravel_index(place, labelled.shape))
+        for rule, place in rules.items()
+    ]
+
+
+def count_peaks(heatmap: np.ndarray) -> int:
+    """Local maxima (3 x 3) of at least half the maximum, near to it.
+
+    Args:
+        heatmap (np.ndarray): Shape (H, W).
+
+    Returns:
+        int: How many; at least 1.
+    """
+    y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    is_peak = maximum_filter(heatmap, 3) == heatmap
+    is_peak &= heatmap >= 0.5 * heatmap.max()
+    top, left = max(y - _NEAR, 0), max(x - _NEAR, 0)
+    return int(is_peak[top : y + _NEAR + 1, left : x + _NEAR + 1].sum())
+
+
+def _example(
+    prediction: Prediction, rule: str, figure: int, keypoint: int
+) -> Example:
+    heatmap = prediction.heatmaps[figure : figure + 1, keypoint : keypoint + 1]
+    codecs = {name: prediction.codec(name) for name in DECODERS}
+    dark = codecs[DARK]
+    truth = input_to_heatmap(
+        prediction.to_input(prediction.truth)[figure, keypoint],
+        dark.input_size,
+        dark.heatmap_size,
+        dark.alignment,
+    )
+    names = prediction.runner.test_dataloader.dataset.metainfo['keypoint_id2name']
+    return Example(
+        rule=rule,
+        figure=int(figure),
+        keypoint=names[int(keypoint)],
+        predicted=heatmap[0, 0].cpu().numpy(),
+        modulated=dark.decoder.modulation(heatmap[0])[0].cpu().numpy(),
+        points={
+            name: codec.decoder(heatmap).points[0, 0].cpu().numpy()
+            for name, codec in codecs.items()
+        },
+        truth=np.asarray(truth),
+    )

@@ -1,0 +1,37 @@
+"""What biased encoding costs on the figures: Eq. 13 of the paper."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dark_codec import DARKCodec
+from dark_codec.functional import (
+    QUANTISERS,
+    heatmap_to_input,
+    input_to_heatmap,
+)
+from dark_codec.functional.encode import quantise_points
+
+
+def quantisation_errors(
+    points: np.ndarray, codec: DARKCodec
+) -> dict[str, np.ndarray]:
+    """How far quantised keypoints lie from where they should.
+
+    Args:
+        points (np.ndarray): Keypoints (x, y) in input px, (n, 2).
+        codec (DARKCodec): Says how input px map to heatmap px.
+
+    Returns:
+        dict[str, np.ndarray]: Distances in input px, (n,), by quantiser.
+    """
+    frames = (codec.input_size, codec.heatmap_size, codec.alignment)
+    exact = input_to_heatmap(points, *frames)
+    moved = {
+        name: heatmap_to_input(quantise_points(exact, name), *frames)
+        for name in QUANTISERS
+    }
+    return {
+        name: np.linalg.norm(there - points, axis=1)
+        for name, there in moved.items()
+    }

@@ -1,0 +1,94 @@
+"""Evaluates a trained network, and writes table, pictures and report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from _common import prepare
+from matplotlib.figure import Figure
+from mmengine.config import Config
+
+from dark_codec.functional import input_to_heatmap
+
+from .evaluation import DARK, Prediction, Score, predict, score_all
+from .examples import choose_examples
+from .pictures import (
+    draw_curve,
+    draw_modulation,
+    draw_predictions,
+    draw_quantisation_errors,
+)
+from .quantisation import quantisation_errors
+from .report import render_report
+from .table import environment, markdown, table_rows
+from .training import CONFIG, checkpoint, read_curve
+from .workdir import WorkDir
+
+
+def evaluate_and_write(
+    work_dir: WorkDir, epochs: int, options: dict[str, int]
+) -> str:
+    """Write all results of a training.
+
+    Args:
+        work_dir (WorkDir): Where the training lies and the results go.
+        epochs (int): Which checkpoint to take.
+        options (dict): Settings that replace those of the config.
+
+    Returns:
+        str: The table, markdown.
+    """
+    started = time.monotonic()
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(work_dir.training)
+    cfg.load_from = str(checkpoint(work_dir.training, epochs))
+    cfg.launcher = 'none'
+    prepare(cfg, ('test',))
+    prediction = predict(cfg)
+    scores = score_all(prediction)
+    print('Drawing', flush=True)
+    for name, figure in _draw(prediction, scores, work_dir).items():
+        figure.savefig(work_dir.path / f'{name}.png', dpi=100)
+    record = dict(
+        rows=table_rows(scores),
+        epochs=epochs,
+        figures=cfg.train_dataloader.dataset.num_samples,
+        test_figures=len(prediction.samples),
+        test_keypoints=int(prediction.labelled.sum()),
+        seed=cfg.randomness.seed,
+        sessions=work_dir.sessions,
+        seconds_evaluation=round(time.monotonic() - started, 1),
+        **environment(),
+    )
+    _write(work_dir.path, scores, record)
+    return markdown(scores)
+
+
+def _draw(
+    prediction: Prediction, scores: dict[str, Score], work_dir: WorkDir
+) -> dict[str, Figure]:
+    points = scores[DARK].points
+    errors = np.linalg.norm(points - prediction.truth, axis=-1)
+    codec = prediction.codec(DARK)
+    frames = (codec.input_size, codec.heatmap_size, codec.alignment)
+    truth = prediction.to_input(prediction.truth)[prediction.labelled]
+    # the left wrist or whatever comes first: any keypoint shows it
+    first = np.asarray(input_to_heatmap(truth[0], *frames))
+    return dict(
+        predictions=draw_predictions(prediction, points, errors),
+        modulation=draw_modulation(choose_examples(prediction, errors)),
+        quantisation=draw_quantisation_errors(
+            first, quantisation_errors(truth, codec)
+        ),
+        curve=draw_curve(*read_curve(work_dir.training)),
+    )
+
+
+def _write(folder: Path, scores: dict[str, Score], record: dict) -> None:
+    (folder / 'table.md').write_text(markdown(scores))
+    (folder / 'table.json').write_text(json.dumps(record, indent=2) + '\n')
+    (folder / 'report.md').write_text(render_report(scores, record))

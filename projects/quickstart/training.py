@@ -1,0 +1,107 @@
+"""The training: begun, resumed or already done; and what it logged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .workdir import WorkDir
+
+ROOT = Path(__file__).parents[2]
+CONFIG = (
+    Path(__file__).parent
+    / 'configs'
+    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
+)
+
+
+class TrainingFailed(Exception):
+    """The training ended with an error, which it has printed."""
+
+
+def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
+    """Train by ``tools/train.py``, from where an earlier training ended.
+
+    Args:
+        work_dir (WorkDir): Holds the checkpoints.
+        epochs (int): When the training is over.
+        options (dict): Settings that replace those of the config.
+
+    Raises:
+        TrainingFailed: If the tool fails.
+    """
+    done = last_epoch(work_dir.training)
+    if done >= epochs:
+        print(f'Trained already, {done} epochs: evaluating again.', flush=True)
+        return
+    command = [sys.executable, ROOT / 'tools' / 'train.py', CONFIG]
+    command += ['--work-dir', work_dir.training, '--cfg-options']
+    command += [f'{key}={value}' for key, value in options.items()]
+    if done:
+        print(f'Resuming after epoch {done} of {epochs}.', flush=True)
+        command += ['--resume', checkpoint(work_dir.training, done)]
+    started = time.monotonic()
+    try:
+        _call([str(part) for part in command], work_dir.lock)
+    finally:
+        seconds = round(time.monotonic() - started, 1)
+        first, last = done + 1, last_epoch(work_dir.training)
+        if last >= first:
+            work_dir.add_session(
+                dict(first_epoch=first, last_epoch=last, seconds=seconds)
+            )
+
+
+def _call(command: list[str], lock: int) -> None:
+    """Run a command that ends with this process, and keeps its lock."""
+    process = subprocess.Popen(command, pass_fds=[lock])
+    try:
+        code = process.wait()
+    finally:
+        # after Ctrl-C, or when this process is to end
+        process.terminate()
+        process.wait()
+    if code:
+        raise TrainingFailed(f'the training failed with exit code {code}')
+
+
+def last_epoch(folder: Path) -> int:
+    """The last epoch whose checkpoint is complete; 0 if there is none."""
+    latest = folder / 'last_checkpoint'
+    if not latest.exists():
+        return 0
+    # an absolute path, of which the folder may have been moved
+    name = Path(latest.read_text().strip()).stem
+    epoch = int(name.removeprefix('epoch_'))
+    return epoch if checkpoint(folder, epoch).exists() else 0
+
+
+def checkpoint(folder: Path, epoch: int) -> Path:
+    """The checkpoint of an epoch."""
+    return folder / f'epoch_{epoch}.pth'
+
+
+def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
+    """What a training logged, over all its sessions.
+
+    Args:
+        folder (Path): The training's work dir.
+
+    Returns:
+        tuple: Loss by iteration, and AP (0 to 1) by epoch.
+    """
+    losses: dict[int, float] = {}
+    precisions: dict[int, float] = {}
+    # named by the time at which they began: what an interruption lost is
+    # replaced by what came after
+    for log in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in log.read_text().splitlines():
+            entry = json.loads(line)
+            if 'loss' in entry:
+                losses[entry['step']] = entry['loss']
+            elif 'coco/AP' in entry:
+                precisions[entry['step']] = entry['coco/AP']
+    return dict(sorted(losses.items())), dict(sorted(precisions.items()))
