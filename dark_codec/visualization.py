@@ -7,6 +7,7 @@ which colour-blind readers can tell apart; markers differ in shape, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,9 +26,11 @@ def draw_heatmap(
     heatmap: Array,
     points: Points | None = None,
     truth: Sequence[float] | None = None,
-    window: int | None = None,
 ) -> Axes:
     """Draw one heatmap with points on it.
+
+    Values below 0 are drawn as 0. Markers differ in size, so that points
+    that coincide all show.
 
     Args:
         ax (Axes): Where to draw.
@@ -36,13 +39,21 @@ def draw_heatmap(
             heatmap px, by the name that the legend gives them.
         truth (Sequence[float], optional): The true point (x, y) in heatmap
             px, drawn as a white cross.
-        window (int, optional): Show only so many px round the maximum.
 
     Returns:
         Axes: ``ax``.
     """
-    heatmap = np.asarray(heatmap, dtype=np.float32)
-    ax.imshow(heatmap, cmap='magma')
+    ax.imshow(np.asarray(heatmap, dtype=np.float32), cmap='magma', vmin=0)
+    for i, (name, point) in enumerate((points or {}).items()):
+        ax.plot(
+            *point,
+            linestyle='',
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=max(14 - 2 * i, 6),
+            markerfacecolor=COLORS[i % len(COLORS)],
+            markeredgecolor='white',
+            label=name,
+        )
     if truth is not None:
         ax.plot(
             *truth,
@@ -53,25 +64,26 @@ def draw_heatmap(
             markeredgewidth=2.5,
             label='truth',
         )
-    for i, (name, point) in enumerate((points or {}).items()):
-        ax.plot(
-            *point,
-            linestyle='',
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=9,
-            markerfacecolor=COLORS[i % len(COLORS)],
-            markeredgecolor='white',
-            label=name,
-        )
-    if window is not None:
-        y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
-        height, width = heatmap.shape
-        ax.set_xlim(max(x - window, 0) - 0.5, min(x + window, width - 1) + 0.5)
-        ax.set_ylim(
-            min(y + window, height - 1) + 0.5, max(y - window, 0) - 0.5
-        )
     ax.set_xlabel('x (heatmap px)')
     ax.set_ylabel('y (heatmap px)')
+    return ax
+
+
+def show_window(ax: Axes, centre: Sequence[float], radius: float) -> Axes:
+    """Show only what lies near a point; outside of the map, grey.
+
+    Args:
+        ax (Axes): With a heatmap.
+        centre (Sequence[float]): The point (x, y) in heatmap px.
+        radius (float): Half the window's side in heatmap px.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    x, y = centre
+    ax.set_facecolor('0.5')
+    ax.set_xlim(x - radius, x + radius)
+    ax.set_ylim(y + radius, y - radius)
     return ax
 
 
@@ -103,16 +115,16 @@ def draw_skeleton(
     for a, b in links:
         if shown[a] and shown[b]:
             ax.plot(*keypoints[[a, b]].T, linestyle, color=color, linewidth=2)
-    ax.plot(
-        *keypoints[shown].T,
-        linestyle='',
+    dots: dict[str, Any] = dict(
+        color=color,
         marker='o',
         markersize=4,
-        markerfacecolor=color,
         markeredgecolor='white',
         markeredgewidth=0.5,
-        label=label,
     )
+    ax.plot(*keypoints[shown].T, linestyle='', **dots)
+    if label is not None:
+        ax.plot([], [], linestyle, label=label, **dots)
     return ax
 
 

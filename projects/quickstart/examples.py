@@ -94,7 +94,9 @@ def _example(
         dark.heatmap_size,
         dark.alignment,
     )
-    names = prediction.runner.test_dataloader.dataset.metainfo['keypoint_id2name']
+    names = prediction.runner.test_dataloader.dataset.metainfo[
+        'keypoint_id2name'
+    ]
     return Example(
         rule=rule,
         figure=int(figure),

@@ -14,13 +14,14 @@ from dark_codec.visualization import (
     draw_heatmap,
     draw_quantisation,
     draw_skeleton,
+    show_window,
 )
 
 from .evaluation import Prediction
 from .examples import Example
 
-_GRID = (3, 6)  # rows and columns of figures
-_WINDOW = 6  # heatmap px round the maximum
+_GRID = (2, 5)  # rows and columns of figures
+_WINDOW = 3.5  # heatmap px on each side of the maximum
 
 
 def draw_predictions(
@@ -40,7 +41,7 @@ def draw_predictions(
     links = dataset.metainfo['skeleton_links']
     labelled, truth = prediction.labelled, prediction.truth
     rows, columns = _GRID
-    figure = Figure(figsize=(2 * columns, 2.3 * rows), layout='constrained')
+    figure = Figure(figsize=(2.2 * columns, 2.5 * rows), layout='constrained')
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for i, ax in enumerate(axes):
         ax.axis('off')
@@ -78,14 +79,17 @@ def draw_modulation(examples: Sequence[Example]) -> Figure:
     Returns:
         Figure: Two columns.
     """
-    figure = Figure(figsize=(9, 4.2 * len(examples)), layout='constrained')
+    figure = Figure(figsize=(9, 4.3 * len(examples)), layout='constrained')
     axes = figure.subplots(len(examples), 2, squeeze=False)
     for row, example in zip(axes, examples):
+        highest = np.argwhere(example.predicted == example.predicted.max())[0]
         for ax, heatmap, state in (
             (row[0], example.predicted, 'predicted'),
             (row[1], example.modulated, 'modulated'),
         ):
-            draw_heatmap(ax, heatmap, example.points, example.truth, _WINDOW)
+            draw_heatmap(ax, heatmap, example.points, example.truth)
+            show_window(ax, highest[::-1], _WINDOW)
+            figure.colorbar(ax.images[0], ax=ax, shrink=0.8)
             ax.set_title(
                 f'{state}: figure {example.figure}, {example.keypoint}\n'
                 f'({example.rule})',
@@ -116,7 +120,7 @@ def draw_quantisation_errors(
     one, every = figure.subplots(1, 2)
     draw_quantisation(one, point)
     one.legend(loc='upper left', bbox_to_anchor=(0, -0.12), ncols=2)
-    one.set_title('One keypoint')
+    one.set_title('The keypoint with the median error of floor')
     bins = np.linspace(0, max(map(np.max, errors.values())), 40)
     for color, style, (name, values) in zip(
         COLORS, ('-', '--', ':'), errors.items()

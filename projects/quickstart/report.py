@@ -12,13 +12,16 @@ _PAGE = """# Quickstart: DARK on synthetic figures
 {run}
 
 {table}
-{finding} All rows decode the same heatmaps of one checkpoint, trained with
-DARK's unbiased encoding (the paper's Table 1 decodes a network that was
-trained with the biased one). Errors are distances in px of
-the images, over the {keypoints} keypoints inside them; the intervals come from drawing
-the {figures} figures anew, so they tell nothing about another training. A
-decoder moves a keypoint by a pixel or so: what the network takes for
-something else stays wrong in every row, and makes up most of the mean error.
+{finding}
+
+All rows decode the same heatmaps of one checkpoint, trained with DARK's
+unbiased encoding (the paper's Table 1 decodes a network that was trained with
+the biased one). AP, AP50, AP75 and AR are COCO's, in percent. Errors are
+distances in px of the images, over the {keypoints} keypoints inside them. The
+intervals come from drawing the {figures} figures anew, so they tell nothing
+about another training. A decoder moves a keypoint by a pixel or so: what the
+network takes for something else stays wrong in every row, and weighs most in
+the mean error.
 
 ## Predictions
 
@@ -39,7 +42,8 @@ Lower row: the keypoint whose error under DARK is the median.
 ## Quantisation
 
 What rounding a keypoint to whole heatmap pixels costs before any network is
-trained (Eq. 13), as the paper's Fig. 4, and measured on the test figures.
+trained (Eq. 13), as the paper's Fig. 4, for the keypoint whose error under
+floor is the median, and measured on all test figures.
 
 ![quantisation](quantisation.png)
 

@@ -76,14 +76,14 @@ def _draw(
     codec = prediction.codec(DARK)
     frames = (codec.input_size, codec.heatmap_size, codec.alignment)
     truth = prediction.to_input(prediction.truth)[prediction.labelled]
-    # the left wrist or whatever comes first: any keypoint shows it
-    first = np.asarray(input_to_heatmap(truth[0], *frames))
+    quantised = quantisation_errors(truth, codec)
+    floor = quantised['floor']
+    usual = np.abs(floor - np.median(floor)).argmin()
+    point = np.asarray(input_to_heatmap(truth[usual], *frames))
     return dict(
         predictions=draw_predictions(prediction, points, errors),
         modulation=draw_modulation(choose_examples(prediction, errors)),
-        quantisation=draw_quantisation_errors(
-            first, quantisation_errors(truth, codec)
-        ),
+        quantisation=draw_quantisation_errors(point, quantised),
         curve=draw_curve(*read_curve(work_dir.training)),
     )
 
