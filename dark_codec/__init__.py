@@ -30,10 +30,12 @@ from .decoders import (  # noqa: E402
 )
 from .encoders import BiasedEncoder, UnbiasedEncoder  # noqa: E402
 from .modulations import GaussianModulation  # noqa: E402
+from .targets import BatchGenerateTarget  # noqa: E402
 from .version import __version__  # noqa: E402
 
 __all__ = [
     'ArgmaxDecoder',
+    'BatchGenerateTarget',
     'BiasedEncoder',
     'DARKCodec',
     'Decoded',

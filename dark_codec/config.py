@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmpose.registry import KEYPOINT_CODECS
 
+from ._config_targets import move_targets_to_device
+from ._config_tree import find_all, set_logged, type_name, unscoped
 from .codec import DARKCodec
 
 # Keys of the codecs that DARKCodec may replace, which it has no use for:
@@ -21,6 +22,7 @@ _FOREIGN_KEYS = (
     'radius_factor',
     'kernel_size',
 )
+_ENCODING = ('GenerateTarget', 'BatchGenerateTarget')
 _GAUSSIAN_CODECS = ('MSRAHeatmap', 'UDPHeatmap', 'MegviiHeatmap', 'DARKCodec')
 
 
@@ -34,6 +36,10 @@ def apply_codec(cfg: Config) -> Config:
     inherited from the codec it replaces, and sets
     ``model.test_cfg.shift_heatmap`` to what the alignment needs. All changes
     are logged.
+
+    With ``targets_on_device = True`` beside ``codec``, the data loader's
+    workers send keypoints, and the heatmaps are rendered on the training
+    device by :class:`BatchGenerateTarget`, which replaces GenerateTarget.
 
     A config whose ``codec`` is another one is returned as it is, unless
     DARKCodec stands in some of its places: these must then agree.
@@ -50,14 +56,19 @@ def apply_codec(cfg: Config) -> Config:
     """
     codec = cfg.get('codec')
     levels = codec if isinstance(codec, (list, tuple)) else [codec]
-    dark = [_type_name(level) == 'DARKCodec' for level in levels]
+    dark = [type_name(level) == 'DARKCodec' for level in levels]
     if not any(dark):
+        if cfg.get('targets_on_device'):
+            raise ValueError(
+                "targets_on_device=True needs codec=dict(type='DARKCodec'), "
+                f'got {codec}'
+            )
         _check_explicit(cfg)
         return cfg
     if not all(dark):
         raise ValueError(
             'either all levels of codec are DARKCodec or none, '
-            f'got {[_type_name(level) for level in levels]}'
+            f'got {[type_name(level) for level in levels]}'
         )
     replaced = _replaced_codec(cfg)
     use_udp = _warp_is_udp(cfg)
@@ -66,49 +77,17 @@ def apply_codec(cfg: Config) -> Config:
         _check_buildable(level)
     _check_stride(levels[-1], replaced)
     cfg.codec = levels if isinstance(codec, (list, tuple)) else levels[0]
-    _set(cfg.model.head, 'decoder', levels[-1], 'model.head')
-    for path, transform in _transforms(cfg, 'GenerateTarget'):
-        encoder = _encoder_for(transform, levels)
-        _set(transform, 'encoder', encoder, path)
-    for path, transform in _transforms(cfg, 'TopdownAffine'):
-        _set(transform, 'input_size', levels[-1]['input_size'], path)
+    set_logged(cfg.model.head, 'decoder', levels[-1], 'model.head')
+    for kind in _ENCODING:
+        for path, transform in find_all(cfg, kind):
+            encoder = _encoder_for(transform, levels)
+            set_logged(transform, 'encoder', encoder, path)
+    for path, transform in find_all(cfg, 'TopdownAffine'):
+        set_logged(transform, 'input_size', levels[-1]['input_size'], path)
     _set_shift(cfg, levels[-1])
+    if cfg.get('targets_on_device'):
+        move_targets_to_device(cfg)
     return cfg
-
-
-def _type_name(node: Any) -> str | None:
-    """The type of a config node without its scope, however it is written."""
-    kind = node.get('type') if isinstance(node, dict) else None
-    if isinstance(kind, type):
-        return kind.__name__
-    return kind.split('.')[-1] if isinstance(kind, str) else None
-
-
-def _transforms(
-    node: Any, name: str, path: str = ''
-) -> Iterator[tuple[str, dict]]:
-    """All transforms of a type in a config, wherever pipelines stand."""
-    if isinstance(node, (dict, Config)):
-        if isinstance(node, dict) and _type_name(node) == name:
-            yield path, node
-        items = node.items()
-    elif isinstance(node, (list, tuple)):
-        items = enumerate(node)
-    else:
-        return
-    for key, value in items:
-        yield from _transforms(
-            value, name, f'{path}.{key}' if path else str(key)
-        )
-
-
-def _set(node: dict, key: str, value: Any, path: str) -> None:
-    if node.get(key) != value:
-        print_log(
-            f'DARKCodec: {path}.{key} = {value} (was {node.get(key)})',
-            logger='current',
-        )
-        node[key] = value
 
 
 def _head(cfg: Config) -> dict:
@@ -124,11 +103,11 @@ def _head(cfg: Config) -> dict:
 def _replaced_codec(cfg: Config) -> dict:
     """The codec that the head would decode with, a Gaussian heatmap's."""
     decoder: Any = _head(cfg).get('decoder')
-    name = _type_name(decoder)
+    name = type_name(decoder)
     if name not in _GAUSSIAN_CODECS:
         raise ValueError(
             f'DARKCodec cannot replace {name or decoder!r}, the decoder of '
-            f'model.head ({_type_name(cfg.model.head)}): it needs a head that '
+            f'model.head ({type_name(cfg.model.head)}): it needs a head that '
             'predicts one Gaussian heatmap per keypoint, such as those of '
             f'{", ".join(_GAUSSIAN_CODECS[:3])}'
         )
@@ -143,7 +122,7 @@ def _replaced_codec(cfg: Config) -> dict:
 def _warp_is_udp(cfg: Config) -> bool:
     warps = {
         bool(transform.get('use_udp', False))
-        for _, transform in _transforms(cfg, 'TopdownAffine')
+        for _, transform in find_all(cfg, 'TopdownAffine')
     }
     if len(warps) != 1:
         raise ValueError(
@@ -158,7 +137,7 @@ def _warp_is_udp(cfg: Config) -> bool:
 
 def _cleaned(codec: dict, replaced: dict, use_udp: bool) -> dict:
     """The codec without what it inherited from the one it replaces."""
-    codec = _unscoped(codec)
+    codec = unscoped(codec)
     dropped = {
         key: codec.pop(key)
         for key in _FOREIGN_KEYS
@@ -167,13 +146,13 @@ def _cleaned(codec: dict, replaced: dict, use_udp: bool) -> dict:
     if dropped:
         print_log(
             f'DARKCodec: dropped {dropped}, inherited from '
-            f'{_type_name(replaced)}',
+            f'{type_name(replaced)}',
             logger='current',
         )
     for key in ('input_size', 'heatmap_size'):
         codec.setdefault(key, replaced.get(key))
     codec.setdefault('sigma', _replaced_sigma(replaced))
-    if _type_name(replaced) == 'UDPHeatmap':
+    if type_name(replaced) == 'UDPHeatmap':
         codec.setdefault('alignment', 'align_corners')
     if codec.setdefault('use_udp', use_udp) != use_udp:
         raise ValueError(
@@ -191,13 +170,8 @@ def _cleaned(codec: dict, replaced: dict, use_udp: bool) -> dict:
     return codec
 
 
-def _unscoped(codec: dict) -> dict:
-    """Without the mark that MMEngine puts on what comes from 'mmpose::'."""
-    return {key: value for key, value in codec.items() if key != '_scope_'}
-
-
 def _replaced_sigma(replaced: dict) -> float | None:
-    if _type_name(replaced) == 'MegviiHeatmap':
+    if type_name(replaced) == 'MegviiHeatmap':
         # it blurs a single pixel with OpenCV's kernel of this size
         size = replaced['kernel_size']
         size = size[0] if isinstance(size, (list, tuple)) else size
@@ -250,7 +224,7 @@ def _encoder_for(transform: dict, levels: list[dict]) -> dict | list[dict]:
     encoder = transform.get('encoder')
     if not isinstance(encoder, (list, tuple)):
         return levels[-1]
-    names = [_type_name(level) for level in encoder]
+    names = [type_name(level) for level in encoder]
     if not transform.get('multilevel') or any(
         n not in _GAUSSIAN_CODECS for n in names
     ):
@@ -284,7 +258,7 @@ def _set_shift(cfg: Config, codec: dict) -> None:
             'model.test_cfg.flip_test is not set'
         )
     alignment = codec.get('alignment', 'asymmetric')
-    _set(
+    set_logged(
         test_cfg, 'shift_heatmap', alignment == 'asymmetric', 'model.test_cfg'
     )
 
@@ -294,19 +268,23 @@ def _check_explicit(cfg: Config) -> None:
     model = cfg.get('model') or {}
     head: Any = model.get('head') or {}
     places = {'model.head.decoder': head.get('decoder')}
-    for path, transform in _transforms(
-        cfg.get('train_dataloader'), 'GenerateTarget', 'train_dataloader'
-    ):
+    encoding = [
+        *find_all(
+            cfg.get('train_dataloader'), 'GenerateTarget', 'train_dataloader'
+        ),
+        *find_all(model, 'BatchGenerateTarget', 'model'),
+    ]
+    for path, transform in encoding:
         places[f'{path}.encoder'] = transform.get('encoder')
     dark = {
         path: codec
         for path, codec in places.items()
-        if _type_name(codec) == 'DARKCodec'
+        if type_name(codec) == 'DARKCodec'
     }
     if not dark:
         return
     if len(dark) < len(places) or any(
-        _unscoped(codec) != _unscoped(head.decoder) for codec in dark.values()
+        unscoped(codec) != unscoped(head.decoder) for codec in dark.values()
     ):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '
@@ -332,7 +310,7 @@ def _check_warps(cfg: Config, decoder: dict) -> None:
         name: cfg.get(name)
         for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
     }
-    for path, warp in _transforms(loaders, 'TopdownAffine'):
+    for path, warp in find_all(loaders, 'TopdownAffine'):
         found = dict(
             input_size=tuple(warp['input_size']),
             use_udp=bool(warp.get('use_udp', False)),
