@@ -171,18 +171,21 @@ def test_unmodulated_taylor(rng):
 
     Where that has no maximum, the quarter shift decodes.
     """
-    for kind, minimum, maximum in [('clean', 1, 1), ('noisy', 0.2, 0.8)]:
-        maps, _ = make_maps(kind, (48, 64), 2.0, rng, 40)
+    clean, _ = make_maps('clean', (48, 64), 2.0, rng, 40)
+    noise = rng.normal(0, 0.4, clean.shape).astype(np.float32)
+    for maps, minimum, maximum in [(clean, 1, 1), (clean + noise, 0.1, 0.9)]:
         points, _, refined = decode(TaylorDecoder(None, 2.0), maps)
         assert minimum <= refined.mean() <= maximum
         for heatmap, point, ok in zip(maps, points, refined):
             x, y = oracles.argmax(heatmap)
-            value = {
-                (x + dx, y + dy): float(heatmap[y + dy, x + dx])
-                for dx in range(-2, 3)
-                for dy in range(-2, 3)
-            }
-            step = oracles.taylor(value, (x, y))
+            step = None
+            if 2 <= x < 46 and 2 <= y < 62:
+                value = {
+                    (x + dx, y + dy): float(heatmap[y + dy, x + dx])
+                    for dx in range(-2, 3)
+                    for dy in range(-2, 3)
+                }
+                step = oracles.taylor(value, (x, y))
             assert ok == (step is not None)
             if ok:
                 step = step * min(1, 2 / np.linalg.norm(step))
