@@ -13,9 +13,9 @@ from dark_codec import GaussianFitDecoder
 # Of a position on one axis, for noise of sd 1 and a Gaussian of height 1
 # that the border does not cut off: independent of its sigma.
 CRAMER_RAO = 1 / math.sqrt(math.pi / 2)
-# An RMSE of n values has a relative error of 1 / sqrt(2 n): 0.6 % here. The
+# An RMSE of n values has a relative error of 1 / sqrt(2 n): 0.7 % here. The
 # expected ratio inside is 1.00, and 1.01 at 32x24 with noise 0.1.
-NOISY_MAPS = 12000
+NOISY_MAPS = 10000
 
 
 def draw_centres(rng, size, margin, count):

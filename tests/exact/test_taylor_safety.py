@@ -70,32 +70,33 @@ def test_without_modulation_the_rim_is_shifted_by_a_quarter(rng, scale):
     np.testing.assert_allclose(points[~inside], peaks[~inside] + shifts)
 
 
-@pytest.mark.parametrize('rescale', RESCALES)
-@pytest.mark.parametrize('scale', SCALES)
-def test_noisy_maps_inside_are_near_the_bound(scale, rescale):
+# A step of two orders finds the maximum of a narrow peak to 5 %; under
+# 'minmax' the lowest value of the map is noise, too.
+@pytest.mark.parametrize(
+    'rescale, limits',
+    [
+        ('minmax', (1.2, 1.06, 1.06)),
+        ('max', (1.1, 1.06, 1.06)),
+    ],
+)
+def test_noisy_maps_inside_are_near_the_bound(rescale, limits):
     """A clipped step, not a refused one, where noise has moved the peak.
 
     A trust region of 1 px with the quarter shift beyond would leave 4 times
     the bound at sigma 3, a kernel of another sigma 1.1 times and more.
     """
-    size, sigma, _ = scale
-    rng = np.random.default_rng(8)
-    centres = rng.uniform(4 * sigma, np.array(size) - 1 - 4 * sigma, (3000, 2))
     noise = 0.03
-    maps = gaussians(centres, size, sigma).astype(np.float32)
-    maps += noise * rng.standard_normal(maps.shape, dtype=np.float32)
-    points, refined = decode(maps, sigma=sigma, **DECODERS[rescale])
-    assert refined.all()
-    ratio = np.sqrt(((points - centres) ** 2).mean())
-    ratio /= noise / math.sqrt(math.pi / 2)
-    assert 0.96 < ratio < NOISE_LIMIT[rescale][sigma]
-
-
-NOISE_LIMIT = dict(
-    minmax={1.0: 1.3, 2.0: 1.06, 3.0: 1.06},
-    max={1.0: 1.06, 2.0: 1.06, 3.0: 1.06},
-    none={1.0: 1.06, 2.0: 1.06, 3.0: 1.06},
-)
+    rng = np.random.default_rng(8)
+    for (size, sigma, _), limit in zip(SCALES, limits):
+        extent = np.array(size) - 1
+        centres = rng.uniform(4 * sigma, extent - 4 * sigma, (2500, 2))
+        maps = gaussians(centres, size, sigma).astype(np.float32)
+        maps += noise * rng.standard_normal(maps.shape, dtype=np.float32)
+        points, refined = decode(maps, sigma=sigma, **DECODERS[rescale])
+        assert refined.all()
+        ratio = np.sqrt(((points - centres) ** 2).mean())
+        ratio /= noise / math.sqrt(math.pi / 2)
+        assert 0.96 < ratio < limit
 
 
 def wild_maps(rng, shape):
