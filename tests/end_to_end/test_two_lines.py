@@ -216,3 +216,37 @@ def test_the_explicit_form_means_the_same_to_our_tools(explicit):
     for codec in (*codecs(cfg), *codecs(applied)):
         assert is_expected(codec, DEFAULT)
     assert applied.model.test_cfg == cfg.model.test_cfg
+
+
+@pytest.mark.parametrize(
+    'name, input_size, sigma, keypoints',
+    [
+        ('coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-128x96', (96, 128), 1, 17),
+        (
+            'coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-384x288',
+            (288, 384),
+            3,
+            17,
+        ),
+        (
+            'mpii/td-hm_hrnet-w32_dark-8xb64-210e_mpii-256x256',
+            (256, 256),
+            2,
+            16,
+        ),
+    ],
+)
+def test_the_other_hrnet_configs(name, input_size, sigma, keypoints):
+    """Of the paper's sizes: the same codec everywhere, and its own crops."""
+    cfg = apply_codec(Config.fromfile(CONFIGS / f'{name}.py'))
+    for codec in codecs(cfg):
+        assert isinstance(codec, DARKCodec)
+        assert codec.input_size == input_size
+        assert codec.heatmap_size == tuple(n // 4 for n in input_size)
+        assert codec.sigma == sigma
+    for loop in ('train', 'val', 'test'):
+        pipeline = cfg[f'{loop}_dataloader'].dataset.pipeline
+        (warp,) = (t for t in pipeline if t.type == 'TopdownAffine')
+        assert tuple(warp.input_size) == input_size
+    assert cfg.model.head.out_channels == keypoints
+    assert cfg.model.test_cfg.shift_heatmap
