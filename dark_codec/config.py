@@ -119,10 +119,16 @@ def _replaced_codec(cfg: Config) -> dict:
     return decoder
 
 
+def _loaders(cfg: Config) -> dict:
+    """What runs: a base's ``train_pipeline`` may stand elsewhere, unused."""
+    names = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    return {name: cfg.get(name) for name in names}
+
+
 def _warp_is_udp(cfg: Config) -> bool:
     warps = {
         bool(transform.get('use_udp', False))
-        for _, transform in find_all(cfg, 'TopdownAffine')
+        for _, transform in find_all(_loaders(cfg), 'TopdownAffine')
     }
     if len(warps) != 1:
         raise ValueError(
@@ -305,12 +311,7 @@ def _check_explicit(cfg: Config) -> None:
 def _check_warps(cfg: Config, decoder: dict) -> None:
     """The crops must be of the size and the kind that the codec assumes."""
     codec = _check_buildable(decoder)
-    # not the whole config: a base's train_pipeline may stand there unused
-    loaders = {
-        name: cfg.get(name)
-        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    }
-    for path, warp in find_all(loaders, 'TopdownAffine'):
+    for path, warp in find_all(_loaders(cfg), 'TopdownAffine'):
         found = dict(
             input_size=tuple(warp['input_size']),
             use_udp=bool(warp.get('use_udp', False)),

@@ -558,3 +558,15 @@ def test_other_ways_to_name_the_type(load, kind):
     cfg = load(HRNET)
     cfg.codec.type = kind
     assert_dark_everywhere(apply_codec(cfg), sigma=2.0)
+
+
+def test_a_warp_that_is_not_used_does_not_count(load):
+    cfg = load(HRNET)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        pipeline = copy.deepcopy(cfg[loader].dataset.pipeline)
+        for transform in pipeline:
+            if transform['type'] == 'TopdownAffine':
+                transform['use_udp'] = True
+        cfg[loader].dataset.pipeline = pipeline
+    apply_codec(cfg)  # cfg.train_pipeline still has the other warp
+    assert cfg.model.head.decoder.use_udp
