@@ -4,5 +4,9 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
 
+RUN=$ROOT/projects/quickstart/run.py
+case ${1-} in
+    -h | --help) exec python3 "$RUN" --help ;; # needs no environment
+esac
 VENV=$VENV bash "$ROOT/tools/setup_env.sh"
-exec "$VENV/bin/python" "$ROOT/projects/quickstart/run.py" "$@"
+exec "$VENV/bin/python" "$RUN" "$@"

@@ -30,13 +30,23 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
     ),
-    backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=24),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        stem_channels=16,
+        base_channels=16,
+        out_indices=(0, 1, 2, 3),
+    ),
+    # All four resolutions, stacked at stride 4: learns faster from scratch
+    # than deconvolutions of the last one.
+    neck=dict(type='FeatureMapProcessor', concat=True),
     head=dict(
         type='HeatmapHead',
-        in_channels=192,
+        in_channels=16 + 32 + 64 + 128,
         out_channels=17,
-        deconv_out_channels=(64, 64, 64),
-        deconv_kernel_sizes=(4, 4, 4),
+        deconv_out_channels=None,
+        conv_out_channels=(48, 48),
+        conv_kernel_sizes=(1, 3),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
         decoder=codec,
     ),
