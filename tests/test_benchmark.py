@@ -1,0 +1,259 @@
+"""The benchmarks run and write what they should; nothing is timed here."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tiny_run import call, refused, write_config, write_data
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'tools/analysis_tools'))
+
+from _benchmark_contestants import Contestant  # noqa: E402
+from _benchmark_report import losses  # noqa: E402
+from _benchmark_timing import extra_memory, time_in_turns  # noqa: E402
+
+CODEC = 'analysis_tools/benchmark_codec.py'
+PIPELINE = 'analysis_tools/benchmark_pipeline.py'
+BATCHES = (1, 2)
+SHAPES = {(17, 24, 32), (17, 48, 64), (17, 72, 96), (133, 48, 64)}
+MMPOSE = {'MSRAHeatmap', 'MSRAHeatmap, unbiased', 'UDPHeatmap'}
+DECODERS = {
+    'Argmax',
+    'QuarterShift, sign',
+    'QuarterShift, second',
+    'Taylor, minmax',
+    'Taylor, max',
+    'Taylor, none',
+    'Taylor, unmodulated',
+    'Taylor, max, covariance',
+    'GaussianFit',
+}
+ENCODERS = {
+    f'{name}, {way}'
+    for name in ('Unbiased', 'Biased')
+    for way in ('one by one', 'batch, tensors', 'batch, arrays')
+}
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('benchmark')
+    sizes = ['--batch-sizes', *map(str, BATCHES)]
+    # the tool has to see to the threads itself
+    run = call(CODEC, '--quick', *sizes, cwd=folder, OMP_NUM_THREADS='2')
+    assert run.returncode == 0, run.stderr
+    return folder / 'work_dirs' / 'benchmark_codec'
+
+
+@pytest.fixture(scope='module')
+def results(out):
+    return json.loads((out / 'benchmark_codec.json').read_text())
+
+
+def on_cpu(results, task):
+    return [
+        row
+        for row in results['one']['rows']
+        if row['device'] == 'cpu' and row['task'] == task
+    ]
+
+
+@pytest.mark.parametrize(
+    ('task', 'names'),
+    [
+        ('decode', {'argmax'} | MMPOSE | DECODERS),
+        ('encode', {'fill'} | MMPOSE | ENCODERS),
+    ],
+)
+def test_everybody_takes_part_in_every_case(results, task, names):
+    found = {
+        (row['keypoints'], *row['size'], row['batch'], row['name'])
+        for row in on_cpu(results, task)
+    }
+    assert found == {
+        (*shape, batch, name)
+        for shape in SHAPES
+        for batch in BATCHES
+        for name in names
+    }
+
+
+def test_threads(results):
+    assert results['one']['threads'] == dict(torch=1, opencv=1, blas=1)
+    threads = results['all']['threads']
+    cores = len(os.sched_getaffinity(0))
+    assert threads['blas'] == cores
+    assert len(results['all']['rows']) == len(results['one']['rows'])
+
+
+def test_machine_and_versions(results):
+    machine = results['one']['machine']
+    assert machine['numpy'] == np.__version__
+    assert machine['torch'] == torch.__version__
+    assert machine['opencv'] == cv2.__version__
+    assert machine['processor']
+
+
+def test_numbers_belong_together(results):
+    rows = results['one']['rows'] + results['all']['rows']
+    medians = {}
+    for row in rows[: len(rows) // 2]:
+        assert 0 < row['low'] <= row['median'] <= row['high']
+        key = (row['task'], row['keypoints'], *row['size'], row['batch'])
+        medians[(*key, row['name'])] = row['median']
+    for row in rows[: len(rows) // 2]:
+        key = (row['task'], row['keypoints'], *row['size'], row['batch'])
+        limit = 'argmax' if row['task'] == 'decode' else 'fill'
+        assert row['passes'] == row['median'] / medians[(*key, limit)]
+        if row['side'] == 'dark_codec':
+            rival = medians[(*key, row['rival'])]
+            assert row['speedup'] == rival / row['median']
+        else:
+            assert 'speedup' not in row
+
+
+def test_what_is_timed_is_right(results):
+    for row in on_cpu(results, 'decode'):
+        if row['side'] == 'limit':
+            continue
+        coarse = row['name'] in ('Argmax', 'MSRAHeatmap') or (
+            'Quarter' in row['name'] or 'unmodulated' in row['name']
+        )
+        assert 0 < row['check'] < (0.7 if coarse else 0.08), row['name']
+        assert row['memory_share'] > 0
+    for row in on_cpu(results, 'encode'):
+        if row['side'] == 'dark_codec':
+            assert row['check'] < 1e-6, row['name']
+
+
+def test_page_and_plot(out, results):
+    page = (out / 'benchmark_codec.md').read_text()
+    for heading in ('Threads: one', 'Threads: all', 'Decoding on cpu: 133 x'):
+        assert heading in page
+    row = next(
+        row
+        for row in on_cpu(results, 'decode')
+        if row['name'] == 'Taylor, max' and row['batch'] == 1
+    )
+    line = re.search(r'^\| dark_codec: Taylor, max \|.*$', page, re.M)[0]
+    cells = [cell.strip() for cell in line.split('|')[2:]]
+    assert float(cells[0].split()[0]) == pytest.approx(
+        1000 * row['median'], rel=0.01
+    )
+    assert float(re.search(r'[\d.e+]+', cells[1])[0]) == pytest.approx(
+        row['speedup'], rel=0.01
+    )
+    slower = len(losses(results['one']['rows']))
+    slower += len(losses(results['all']['rows']))
+    assert page.count('(slower)') == page.count(' x MSRAHeatmap') == slower
+    height, width = cv2.imread(str(out / 'benchmark_codec.png')).shape[:2]
+    assert width > height > 500
+
+
+def test_losses_are_listed():
+    row = dict(
+        task='decode',
+        device='cpu',
+        side='dark_codec',
+        size=[48, 64],
+        keypoints=17,
+        batch=1,
+        name='A',
+        rival='B',
+    )
+    (loss,) = losses([dict(row, speedup=0.5), dict(row, speedup=1.5)])
+    assert loss == '- decode, cpu, 17 x 64x48, batch 1: A 0.50 x B'
+
+
+@pytest.mark.parametrize(
+    'options', [('--batch-sizes', '0'), ('--threads', 'few')]
+)
+def test_refused_arguments(tmp_path, options):
+    assert options[0] in refused(call(CODEC, *options, cwd=tmp_path))
+
+
+# How it is measured
+
+
+def test_turns_are_interleaved():
+    order = []
+    contestants = [
+        Contestant(name, 'limit', lambda name=name: order.append(name))
+        for name in 'abc'
+    ]
+    timings = time_in_turns(contestants, 'cpu', turns=5)
+    for name in 'abc':
+        timing = timings[name]
+        assert timing.turns == 5
+        # warm-up of three calls, and one in each turn that is not timed
+        calls = 3 + 5 * (1 + timing.calls_a_turn)
+        assert order.count(name) == calls
+    changes = sum(a != b for a, b in zip(order, order[1:]))
+    assert changes >= 2 + 10
+
+
+def test_memory_of_numpy_and_torch():
+    floats = 100_000
+
+    def with_numpy():
+        first = np.ones(floats, np.float32)
+        second = first + 1
+        return second.sum()
+
+    def with_torch():
+        return torch.ones(floats).view(10, -1).sum()
+
+    kilobyte = 1000
+    assert abs(extra_memory(with_numpy, 'cpu') - 8 * floats) < 5 * kilobyte
+    assert abs(extra_memory(with_torch, 'cpu') - 4 * floats) < 5 * kilobyte
+
+
+# The data pipeline
+
+
+def test_pipeline(tmp_path):
+    data = write_data(tmp_path / 'data')
+    config = write_config(tmp_path / 'tiny.py', data)
+    budget = ['--turns', '2', '--batches', '2', '--out', 'out.json']
+    run = call(PIPELINE, config, *budget, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    results = json.loads((tmp_path / 'out.json').read_text())
+    workers, device = results['GenerateTarget'], results['targets_on_device']
+    for found in (workers, device):
+        low, high = found['quartiles']
+        assert 0 < low <= found['samples_per_second'] <= high
+        size = f'{found["bytes_per_sample"]:.0f} |'
+        assert size in run.stdout
+    heatmaps = 17 * 16 * 16 * 4
+    saved = workers['bytes_per_sample'] - device['bytes_per_sample']
+    assert saved == pytest.approx(heatmaps, rel=0.05)
+    assert device['bytes_per_sample'] > 3 * 64 * 64
+
+
+def test_pipeline_without_dark_is_refused(tmp_path):
+    data = write_data(tmp_path / 'data')
+    config = write_config(tmp_path / 'tiny.py', data, codec='MSRAHeatmap')
+    run = call(PIPELINE, config, cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error: targets_on_device=True needs codec=dict(type='DARK" in (
+        run.stderr
+    )
+    assert 'Traceback' not in run.stderr
+
+
+def test_pipeline_refuses_bad_arguments(tmp_path):
+    message = refused(call(PIPELINE, 'no.py', cwd=tmp_path))
+    assert 'no.py does not exist' in message
+
+
+def test_help_is_there(tmp_path):
+    for tool in (CODEC, PIPELINE):
+        run = call(tool, '--help', cwd=tmp_path)
+        assert run.returncode == 0
+        assert 'usage' in run.stdout

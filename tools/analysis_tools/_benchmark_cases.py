@@ -1,0 +1,74 @@
+"""What is decoded and encoded in the benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# (W, H): those of inputs of 128x96, 256x192 and 384x288
+SIZES = ((24, 32), (48, 64), (72, 96))
+BODY, FACE, WHOLE_BODY = 17, 68, 133
+SHAPES = (*((size, BODY) for size in SIZES), (SIZES[1], WHOLE_BODY))
+# one more for the plot of cost over keypoints
+FULL_SHAPES = (*SHAPES, (SIZES[1], FACE))
+BATCHES = (1, 16, 64)
+STRIDE = 4
+NOISE = 0.03
+
+
+@dataclass(frozen=True)
+class Case:
+    """A batch of heatmaps.
+
+    Attributes:
+        size (tuple[int, int]): Heatmap size (W, H).
+        keypoints (int): Keypoints per sample, K.
+        batch (int): Samples, B.
+    """
+
+    size: tuple[int, int]
+    keypoints: int
+    batch: int
+
+    @property
+    def sigma(self) -> float:
+        """The paper's, in heatmap px: 1, 2 and 3."""
+        return self.size[1] / 32
+
+    @property
+    def blur_kernel_size(self) -> int:
+        """What MMPose and DarkPose pair with that sigma."""
+        return {1: 3, 2: 11, 3: 17}[int(self.sigma)]
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Input size (w, h)."""
+        return self.size[0] * STRIDE, self.size[1] * STRIDE
+
+    def centres(self) -> np.ndarray:
+        """True positions in heatmap px, (B, K, 2), anywhere in the map."""
+        rng = np.random.default_rng(0)
+        high = np.subtract(self.size, 1)
+        return rng.uniform(0, high, (self.batch, self.keypoints, 2))
+
+    def heatmaps(self) -> np.ndarray:
+        """Gaussians with white noise, (B, K, H, W), float32."""
+        width, height = self.size
+        x, y = np.moveaxis(self.centres()[..., None, None], 2, 0)
+        across = np.arange(width) - x
+        down = np.arange(height)[:, None] - y
+        maps = np.exp(-(across**2 + down**2) / (2 * self.sigma**2))
+        rng = np.random.default_rng(1)
+        noise = rng.standard_normal(maps.shape, np.float32)
+        return (maps + NOISE * noise).astype(np.float32)
+
+
+def all_cases(
+    shapes: Sequence[tuple[tuple[int, int], int]], batches: Sequence[int]
+) -> Iterator[Case]:
+    """Every shape, which is size and keypoints, with every batch."""
+    for size, keypoints in shapes:
+        for batch in batches:
+            yield Case(tuple(size), keypoints, batch)
