@@ -23,11 +23,17 @@ from .codec import DARKCodec
 class BatchGenerateTarget(nn.Module):
     """What MMPose's ``GenerateTarget`` does, for a batch and on its device.
 
-    Goes into the ``batch_augments`` of ``PoseDataPreprocessor``, which calls
-    it in training only, and takes the place of ``GenerateTarget`` in the
-    training pipeline. ``PackPoseInputs`` must then hand the keypoints on::
+    ``targets_on_device = True`` beside the ``codec`` of a config puts it in
+    place (see :func:`dark_codec.apply_codec`). By hand: it goes into the data
+    preprocessor, which calls it in training only, and the training pipeline
+    ends without ``GenerateTarget``, but hands the keypoints on::
 
-        dict(type='PackPoseInputs', pack_transformed=True)
+        model = dict(data_preprocessor=dict(batch_augments=[
+            dict(type='BatchGenerateTarget', encoder=codec)]))
+        train_pipeline = [
+            ...,
+            dict(type='TopdownAffine', input_size=codec['input_size']),
+            dict(type='PackPoseInputs', pack_transformed=True)]
 
     Writes the same as that transform and ``PackPoseInputs`` do:
     ``gt_fields.heatmaps`` and ``gt_instance_labels.keypoint_weights``, but as
