@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from dark_codec.evaluation.prediction import Prediction
 from dark_codec.functional import input_to_heatmap
 
-from .evaluation import DARK, DECODERS, Prediction
+from .evaluation import DARK, DECODERS
 
 _NEAR = 3  # heatmap px from the maximum
 
@@ -86,7 +87,9 @@ def _example(
     prediction: Prediction, rule: str, figure: int, keypoint: int
 ) -> Example:
     heatmap = prediction.heatmaps[figure : figure + 1, keypoint : keypoint + 1]
-    codecs = {name: prediction.codec(name) for name in DECODERS}
+    codecs = {
+        name: prediction.codec(decoder) for name, decoder in DECODERS.items()
+    }
     dark = codecs[DARK]
     truth = input_to_heatmap(
         prediction.to_input(prediction.truth)[figure, keypoint],

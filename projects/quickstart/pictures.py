@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dark_codec.evaluation.prediction import Prediction
 from dark_codec.visualization import (
     COLORS,
     draw_heatmap,
@@ -17,7 +18,6 @@ from dark_codec.visualization import (
     show_window,
 )
 
-from .evaluation import Prediction
 from .examples import Example
 
 _GRID = (2, 5)  # rows and columns of figures

@@ -11,9 +11,10 @@ from _common import prepare
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.evaluation.prediction import Prediction, predict
 from dark_codec.functional import input_to_heatmap
 
-from .evaluation import DARK, Prediction, Score, predict, score_all
+from .evaluation import DARK, DECODERS, Score, score_all
 from .examples import choose_examples
 from .pictures import (
     draw_curve,
@@ -73,7 +74,7 @@ def _draw(
 ) -> dict[str, Figure]:
     points = scores[DARK].points
     errors = np.linalg.norm(points - prediction.truth, axis=-1)
-    codec = prediction.codec(DARK)
+    codec = prediction.codec(DECODERS[DARK])
     frames = (codec.input_size, codec.heatmap_size, codec.alignment)
     truth = prediction.to_input(prediction.truth)[prediction.labelled]
     quantised = quantisation_errors(truth, codec)

@@ -1,0 +1,116 @@
+"""Predict heatmaps once, decode them in any way, score them as MMPose does."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpose.registry import KEYPOINT_CODECS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from ..codec import DARKCodec
+
+
+class _KeepSamplesHook(Hook):
+    """Keeps the samples that a test has predicted."""
+
+    def __init__(self) -> None:
+        self.samples: list[PoseDataSample] = []
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Keep those of one batch."""
+        self.samples.extend(outputs)
+
+
+class Prediction(NamedTuple):
+    """What a network predicted for I images of one person each.
+
+    Attributes:
+        runner (Runner): Holds the model, the data and the metric.
+        samples (list[PoseDataSample]): The images' labels and boxes.
+        heatmaps (Tensor): Means over the flip test if there is one,
+            (I, K, H, W).
+    """
+
+    runner: Runner
+    samples: list[PoseDataSample]
+    heatmaps: Tensor
+
+    @property
+    def truth(self) -> np.ndarray:
+        """True keypoints in image px, (I, K, 2)."""
+        return np.concatenate([s.gt_instances.keypoints for s in self.samples])
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which keypoints are labelled, (I, K), bool."""
+        visible = [s.gt_instances.keypoints_visible for s in self.samples]
+        return np.concatenate(visible) > 0
+
+    def codec(self, decoder: str | dict) -> DARKCodec:
+        """The network's codec with another decoder."""
+        cfg = dict(self.runner.cfg.codec, decoder=decoder)
+        return KEYPOINT_CODECS.build(cfg)
+
+    def to_input(self, points: np.ndarray) -> np.ndarray:
+        """Image px to input px, (I, K, 2): inverts MMPose's estimator."""
+        metas = [sample.metainfo for sample in self.samples]
+        centre = np.array([meta['input_center'] for meta in metas])[:, None]
+        scale = np.array([meta['input_scale'] for meta in metas])[:, None]
+        size = np.array(metas[0]['input_size'])
+        return (points - centre + scale / 2) / scale * size
+
+
+def predict(cfg: Config) -> Prediction:
+    """Test a network, and keep the heatmaps that it predicts.
+
+    Args:
+        cfg (Config): As for ``tools/test.py``, with ``load_from``, after
+            :func:`dark_codec.apply_codec`.
+
+    Returns:
+        Prediction: On all images of the test data.
+    """
+    cfg.model.test_cfg.output_heatmaps = True
+    runner = Runner.from_cfg(cfg)
+    kept = _KeepSamplesHook()
+    runner.register_hook(kept)
+    runner.test()
+    heatmaps = [sample.pred_fields.heatmaps for sample in kept.samples]
+    return Prediction(runner, kept.samples, torch.stack(heatmaps))
+
+
+def redecode(
+    prediction: Prediction, decoder: str | dict
+) -> tuple[dict[str, float], np.ndarray]:
+    """Decode a prediction in another way, and score it.
+
+    Args:
+        prediction (Prediction): From :func:`predict`.
+        decoder (str | dict): A registered decoder.
+
+    Returns:
+        tuple[dict[str, float], np.ndarray]: What the dataset's own metrics
+        say, and the keypoints in image px, (I, K, 2), as MMPose's estimator
+        makes them.
+    """
+    runner, samples, heatmaps = prediction
+    runner.model.head.decoder = prediction.codec(decoder)
+    instances = runner.model.head.decode(heatmaps)
+    runner.model.add_pred_to_datasample(instances, None, samples)
+    evaluator = runner.test_loop.evaluator
+    evaluator.process(samples)
+    metrics = evaluator.evaluate(len(samples))
+    points = [sample.pred_instances.keypoints for sample in samples]
+    return metrics, np.concatenate(points)
