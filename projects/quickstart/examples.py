@@ -43,6 +43,9 @@ def choose_examples(
 ) -> list[Example]:
     """A heatmap with many peaks, and a usual one.
 
+    The first is looked for in the half with the higher maxima: where the
+    network knows nothing, peaks mean nothing.
+
     Args:
         prediction (Prediction): Of all figures.
         errors (np.ndarray): Of DARK, in image px, (I, K).
@@ -52,9 +55,11 @@ def choose_examples(
     """
     heatmaps = prediction.heatmaps.cpu().numpy()
     labelled = prediction.labelled
+    maxima = heatmaps.max((2, 3))
+    found = labelled & (maxima >= np.median(maxima[labelled]))
     peaks = np.array([[count_peaks(h) for h in maps] for maps in heatmaps])
     # of those with equally many peaks, the one with the highest maximum
-    ragged = np.where(labelled, peaks + 0.5 * heatmaps.max((2, 3)), -np.inf)
+    ragged = np.where(found, peaks + maxima / (2 * maxima.max()), -np.inf)
     median = np.median(errors[labelled])
     usual = np.where(labelled, np.abs(errors - median), np.inf)
     rules = {

@@ -32,10 +32,11 @@ DARK's, on the first test figures: none was picked.
 ## Modulation
 
 A predicted heatmap before and after modulation (Eq. 10-11), with its decoded
-points and the truth, as the paper's Fig. 3. Upper row: of all keypoints in
-the image, the one whose heatmap has the most local maxima, of at least half
-its maximum, within 3 px of it; of several, the one with the highest maximum.
-Lower row: the keypoint whose error under DARK is the median.
+points and the truth, as the paper's Fig. 3. Upper row: the heatmap with the
+most local maxima, of at least half its maximum, within 3 px of it; looked for
+among the keypoints inside the images, in the half with the higher maxima; of
+several, the one with the highest maximum. Lower row: the keypoint whose error
+under DARK is the median.
 
 ![modulation](modulation.png)
 
