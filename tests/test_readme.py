@@ -27,7 +27,7 @@ def test_scripts_and_links_exist():
     links = re.findall(r'\]\((?!http)([^)#]+)', README)
     assert len(scripts) > 5 and links
     for path in scripts + links:
-        assert (ROOT / path.rstrip('`,.;:')).exists(), path
+        assert (ROOT / path.rstrip('`,.;:)')).exists(), path
 
 
 def test_the_two_line_change_is_complete(tmp_path):
