@@ -49,7 +49,7 @@ def draw_heatmap(
             *point,
             linestyle='',
             marker=MARKERS[i % len(MARKERS)],
-            markersize=max(14 - 2 * i, 6),
+            markersize=max(14 - 1.5 * i, 8),
             markerfacecolor=COLORS[i % len(COLORS)],
             markeredgecolor='white',
             label=name,
