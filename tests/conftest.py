@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 import dark_codec  # noqa: F401  before MMPose, which mmcv-lite alone lets down
 
@@ -20,6 +21,13 @@ def data_root():
     if not path.is_dir():
         pytest.skip(f'no data in {path}; set DARK_CODEC_DATA')
     return path
+
+
+@pytest.fixture(autouse=True)
+def mmpose_scope():
+    """A detector or a runner in one test must not name another's scope."""
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        yield
 
 
 @pytest.fixture

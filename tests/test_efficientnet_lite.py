@@ -69,7 +69,10 @@ def test_computes_what_the_classifier_computes(state, rng):
         (feature,) = backbone(images)
         head = classifier._bn1(classifier._conv_head(feature))
         expected = classifier.extract_features(images)
-    torch.testing.assert_close(classifier._swish(head), expected)
+    # the same sums in another order, of features of order one
+    torch.testing.assert_close(
+        classifier._swish(head), expected, atol=1e-4, rtol=1e-4
+    )
 
 
 def test_pretrained_loads_at_init_weights_only(state):

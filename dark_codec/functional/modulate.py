@@ -32,6 +32,9 @@ RESCALES = ('minmax', 'max', 'none')
 # The Taylor step's finite differences reach two pixels from the peak
 STENCIL_RADIUS = 2
 
+# Of smoothed values, relative: some 20 sums and products in float32
+_ROUNDING = 1e-5
+
 Kernel = tuple[float, ...]
 
 
@@ -216,8 +219,16 @@ def modulated_stencil(
     stencil = bilinear_forms(along_y[row], windows, along_x[column])
     if rescale == 'minmax':
         lowest = lowest_filtered(heatmaps, kernel, _gain)
-        stencil = stencil - lowest[:, None, None]
+        stencil = _above(stencil, lowest[:, None, None])
     return stencil
+
+
+def _above(stencil: Array, lowest: Array) -> Array:
+    """Stencil - lowest, and 0 where only rounding makes a difference."""
+    xp = namespace(stencil)
+    difference = stencil - lowest
+    real = difference > _ROUNDING * xp.abs(stencil)
+    return xp.where(real, difference, 0.0)
 
 
 def kernel_variance(kernel: Kernel) -> float:

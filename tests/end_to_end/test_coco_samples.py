@@ -189,14 +189,16 @@ def test_killed_training_resumes(data_root, tmp_path):
         env={**os.environ, **data, 'OMP_NUM_THREADS': '1'},
         stdout=subprocess.DEVNULL,
     )
-    while not (run / 'epoch_3.pth').exists():
+    pointer = run / 'last_checkpoint'
+    # MMEngine writes it after the checkpoint, and not at once
+    while not (pointer.exists() and 'epoch_3' in pointer.read_text()):
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()
     process.wait()
     assert not (run / f'epoch_{EPOCHS}.pth').exists()
 
-    reached = (run / 'last_checkpoint').read_text()
+    reached = pointer.read_text()
     before = torch.load(reached, weights_only=True)['meta']['epoch']
     assert 2 <= before < EPOCHS
     printed = succeed(

@@ -161,8 +161,11 @@ def test_any_decoder_on_any_heatmaps(path, config, maps, sigma):
     decoded = decoder(maps)
     check(decoded, maps, max(1.0, sigma))
     copy = decoder(maps.clone(memory_format=torch.contiguous_format))
-    for part, same in zip(decoded[:3], copy[:3]):
-        assert torch.equal(part, same)
+    assert torch.equal(decoded.scores, copy.scores)
+    assert torch.equal(decoded.refined, copy.refined)
+    # BLAS adds in another order where memory is aligned differently, which
+    # matters on maps that are almost flat
+    torch.testing.assert_close(decoded.points, copy.points, atol=5e-3, rtol=0)
 
 
 @pytest.mark.filterwarnings('error')
