@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     )
     for name, default, what in (
         ('epochs', 12, 'epochs to train'),
-        ('figures', 5000, 'figures to train on'),
+        ('figures', 4000, 'figures to train on'),
         ('test-figures', 1000, 'figures to test on'),
     ):
         parser.add_argument(

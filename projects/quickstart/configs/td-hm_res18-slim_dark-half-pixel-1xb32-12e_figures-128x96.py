@@ -69,7 +69,7 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 train_dataloader = dict(
-    dataset=dict(num_samples=5000, pipeline=train_pipeline)
+    dataset=dict(num_samples=4000, pipeline=train_pipeline)
 )
 # The first of the figures that are tested at the end: nothing is chosen by
 # these numbers, they only draw the curve.
