@@ -174,7 +174,9 @@ def test_not_refined_where_there_is_no_maximum(name):
     bars = np.exp(-0.02 * (x - 20.0) ** 2) * (np.abs(y - 30) > 1)
     upright = np.exp(-0.02 * (y - 30.0) ** 2) * (np.abs(x - 20) > 1)
     tilted = np.exp(-0.02 * (x - y + 10.0) ** 2) * (np.abs(x + y - 50) > 1)
-    maps = np.stack([bars, upright, tilted])
+    # and on all sides
+    ring = 1.0 * (np.abs(np.hypot(x - 20, y - 30) - 5) < 1)
+    maps = np.stack([bars, upright, tilted, ring])
     maps[:, 30, 20] = 1.01
     points, refined = decode(maps, sigma=2.0, **DECODERS[name])
     assert not refined.any()
