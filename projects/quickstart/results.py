@@ -48,6 +48,8 @@ def evaluate_and_write(
     cfg.work_dir = str(work_dir.training)
     cfg.load_from = str(checkpoint(work_dir.training, epochs))
     cfg.launcher = 'none'
+    # a process of its own would inherit, and could outlive, the folder's lock
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     prepare(cfg, ('test',))
     prediction = predict(cfg)
     scores = score_all(prediction)
