@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -67,9 +68,10 @@ def quickstart(*arguments):
     )
 
 
-def start(*arguments):
+@contextmanager
+def started(*arguments):
     """A quickstart in a process group of its own, as a shell starts it."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command(*arguments),
         env=ENV,
         stdout=subprocess.DEVNULL,
@@ -77,6 +79,18 @@ def start(*arguments):
         text=True,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        # of those that are left, if any
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def processes_that_name(folder):
+    found = subprocess.run(['pgrep', '-f', str(folder)], capture_output=True)
+    return found.stdout.decode().split()
 
 
 def wait_for(path, process):
@@ -92,11 +106,9 @@ def finished(tmp_path_factory):
     The run before was killed with all its processes after its first epoch.
     """
     folder = tmp_path_factory.mktemp('quick start') / 'work dir'
-    process = start('--work-dir', folder, *TINY)
     latest = folder / 'training/last_checkpoint'
-    wait_for(latest, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with started('--work-dir', folder, *TINY) as process:
+        wait_for(latest, process)
     epoch = int(re.search(r'epoch_(\d+)', latest.read_text())[1])
     assert 1 <= epoch < EPOCHS
     result = quickstart('--work-dir', folder, *TINY)
@@ -223,31 +235,31 @@ def test_a_second_run_only_evaluates(finished, tmp_path):
     'number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_fresh_and_interrupted(finished, tmp_path, number, code):
-    """Ctrl-C goes to all processes, a kill to the first one only."""
+    """Ctrl-C, and a kill, which only the first process hears of."""
     folder = tmp_path / 'copy'
     shutil.copytree(finished[0], folder)
     # MMEngine gives the config the same name again
     old = {p.name for p in (folder / 'training').iterdir()} - {CONFIG.name}
-    process = start('--work-dir', folder, '--fresh', '--epochs=90')
-    log = folder / 'quickstart.json'
-    while '"epochs": 90' not in log.read_text():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    assert {path.name for path in folder.iterdir()} <= {log.name, 'training'}
-    with pytest.raises(Refused, match='another quickstart is at work'):
-        WorkDir(folder, {}, fresh=True)
-    wait_for(folder / 'training', process)
-    assert not old & {path.name for path in (folder / 'training').iterdir()}
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
-    if number == signal.SIGINT:
-        assert errors.endswith('Interrupted: the same command goes on.\n')
-    # no process is left that holds the lock
-    WorkDir(folder, {}, fresh=True)
+    with started('--work-dir', folder, '--fresh', '--epochs=90') as process:
+        mark = folder / 'quickstart.json'
+        while '"epochs": 90' not in mark.read_text():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        assert {p.name for p in folder.iterdir()} <= {mark.name, 'training'}
+        with pytest.raises(Refused, match='another quickstart is at work'):
+            WorkDir(folder, {}, fresh=True)
+        wait_for(folder / 'training', process)
+        assert not old & {p.name for p in (folder / 'training').iterdir()}
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code
+        if number == signal.SIGINT:
+            assert errors.endswith('Interrupted: the same command goes on.\n')
+        assert not processes_that_name(folder)
+        WorkDir(folder, {}, fresh=True)  # the lock is free
 
 
 # the folder

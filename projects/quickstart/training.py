@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .workdir import WorkDir
@@ -16,6 +20,8 @@ CONFIG = (
     / 'configs'
     / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
 )
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainingFailed(Exception):
@@ -45,7 +51,7 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
         command += ['--resume', checkpoint(work_dir.training, done)]
     started = time.monotonic()
     try:
-        _call([str(part) for part in command], work_dir.lock)
+        _call([str(part) for part in command])
     finally:
         seconds = round(time.monotonic() - started, 1)
         first, last = done + 1, last_epoch(work_dir.training)
@@ -55,17 +61,26 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
             )
 
 
-def _call(command: list[str], lock: int) -> None:
-    """Run a command that ends with this process, and keeps its lock."""
-    process = subprocess.Popen(command, pass_fds=[lock])
+def _call(command: list[str]) -> None:
+    """Run a command that ends, with all its processes, when this one does."""
+    process = subprocess.Popen(
+        command, start_new_session=True, preexec_fn=_die_with_parent
+    )
     try:
         code = process.wait()
     finally:
-        # after Ctrl-C, or when this process is to end
-        process.terminate()
+        # after Ctrl-C; those who load its data would stay behind
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if code:
         raise TrainingFailed(f'the training failed with exit code {code}')
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it dies."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def last_epoch(folder: Path) -> int:

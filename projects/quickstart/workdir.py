@@ -6,10 +6,9 @@ import fcntl
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 MARK = 'quickstart.json'
 TRAINING = 'training'
@@ -22,8 +21,6 @@ OUTPUTS = (
     'curve.png',
     'report.md',
 )
-# seconds: those who load data for a killed training live for 5 more
-_PATIENCE = 15
 # what MMEngine writes when it trains or tests
 _OF_TRAINING = re.compile(
     r'\d{8}_\d{6}|epoch_\d+\.pth|last_checkpoint|td-hm_\S+\.py'
@@ -66,14 +63,6 @@ class WorkDir:
         self._begin(settings)
 
     @property
-    def lock(self) -> int:
-        """Number of the file whose lock says that the folder is in use.
-
-        A process that inherits it holds the lock, too.
-        """
-        return self._mark.fileno()
-
-    @property
     def sessions(self) -> list[dict]:
         """What the trainings so far took, oldest first."""
         return self._read()['sessions']
@@ -85,14 +74,13 @@ class WorkDir:
 
     def _lock(self) -> None:
         self._mark = open(self.path / MARK, 'a+')
-        deadline = time.monotonic() + _PATIENCE
-        while not _locked(self._mark):
-            if time.monotonic() > deadline:
-                raise Refused(
-                    f'another quickstart is at work in {self.path}. Wait for '
-                    'it, or name another folder: --work-dir FOLDER'
-                )
-            time.sleep(0.2)
+        try:
+            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused(
+                f'another quickstart is at work in {self.path}. Wait for it, '
+                'or name another folder: --work-dir FOLDER'
+            ) from error
 
     def _clear(self) -> None:
         """Delete all but the mark, which is locked."""
@@ -126,15 +114,6 @@ class WorkDir:
         self._mark.truncate(0)
         self._mark.write(json.dumps(record, indent=2) + '\n')
         self._mark.flush()
-
-
-def _locked(file: IO) -> bool:
-    """Lock a file for this process and those that inherit it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _strangers(path: Path) -> Iterator[str]:
