@@ -89,8 +89,12 @@ def started(*arguments):
 
 
 def processes_that_name(folder):
-    found = subprocess.run(['pgrep', '-f', str(folder)], capture_output=True)
-    return found.stdout.decode().split()
+    found = []
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(path)
+    return found
 
 
 def wait_for(path, process):
