@@ -263,10 +263,9 @@ class DARKCodec(BaseKeypointCodec):
         """
         self._check_heatmaps(batch_encoded)
         batch, keypoints = batch_encoded.shape[:2]
-        with torch.no_grad():
-            maps = flatten_maps(batch_encoded)
-            points, scores, *_ = self._decode_maps(maps)
-            numbers = namespace(maps).concatenate([points, scores[:, None]], 1)
+        maps = flatten_maps(batch_encoded)
+        points, scores, *_ = self._decode_maps(maps)
+        numbers = namespace(maps).concatenate([points, scores[:, None]], 1)
         if isinstance(numbers, Tensor):
             # one copy: each would wait for the device
             numbers = numbers.cpu().numpy()
@@ -283,8 +282,7 @@ class DARKCodec(BaseKeypointCodec):
             where the decoder was built with ``covariance=True``.
         """
         self._check_heatmaps(heatmaps)
-        with torch.no_grad():
-            decoded = self._decode_maps(flatten_maps(heatmaps))
+        decoded = self._decode_maps(flatten_maps(heatmaps))
         return decoded.as_tensors(heatmaps.shape[:2])
 
     def _decode_maps(self, maps: Array) -> Decoded:

@@ -28,11 +28,12 @@ from .functional import (
 )
 from .functional._backend import (
     Array,
-    float32,
+    completed,
     host_array,
-    known_to_be_all,
-    namespace,
+    pairs,
+    pieces,
     quiet,
+    select,
     table_like,
     zeros_like,
 )
@@ -113,17 +114,27 @@ class HeatmapDecoder(nn.Module):
             Decoded: Of the same kind as the heatmaps, with (M, ...) for
             (B, K, ...).
         """
-        height, width = heatmaps.shape[1:]
-        xp = namespace(heatmaps)
-        peaks = find_peaks(heatmaps)
         with quiet(heatmaps):
-            offset, solved, covariance = self.refine(heatmaps, peaks)
+            parts = [self._decode_piece(piece) for piece in pieces(heatmaps)]
+        if len(parts) == 1:
+            return parts[0]
+        # only arrays come in pieces
+        whole: Any = [
+            None if values[0] is None else np.concatenate(values)
+            for values in zip(*parts)
+        ]
+        return Decoded(*whole)
+
+    def _decode_piece(self, heatmaps: Array) -> Decoded:
+        height, width = heatmaps.shape[1:]
+        peaks = find_peaks(heatmaps)
+        offset, solved, covariance = self.refine(heatmaps, peaks)
         refined = solved & peaks.valid
         if covariance is not None:
             covariance = unknown_where(covariance, refined)
-        points = float32(xp.stack([peaks.x, peaks.y], 1)) + offset
+        points = pairs(peaks.x, peaks.y) + offset
         middle = table_like(points, _middle, width, height)
-        points = xp.where(peaks.valid[:, None], points, middle)
+        points = select(peaks.valid, points, middle)
         return Decoded(points, peaks.score, refined, covariance)
 
     def forward(self, heatmaps: Tensor) -> Decoded:
@@ -165,12 +176,13 @@ def _middle(width: int, height: int) -> np.ndarray:
 def flatten_maps(heatmaps: Tensor) -> Array:
     """(B, K, H, W) heatmaps to (B * K, H, W), as an array on the host."""
     batch, keypoints, height, width = heatmaps.shape
-    maps = heatmaps.reshape(batch * keypoints, height, width)
-    if maps.dtype == torch.float64:
-        # as arrays are: finer differences must not move the arg max
-        maps = maps.to(torch.float32)
-    array = host_array(maps)
-    return maps if array is None else array
+    maps: Any = host_array(heatmaps)
+    if maps is None:
+        maps = heatmaps.detach()
+        if maps.dtype == torch.float64:
+            # as arrays are: finer differences must not move the arg max
+            maps = maps.to(torch.float32)
+    return maps.reshape(batch * keypoints, height, width)
 
 
 @DECODERS.register_module()
@@ -224,13 +236,13 @@ def _or_quarter_shift(
     refinement: Refinement, heatmaps: Array, peaks: Peaks
 ) -> Refinement:
     """Quarter shifts for peaks that a decoder's own rule cannot refine."""
-    if known_to_be_all(refinement.solved):
-        return refinement
-    offset = namespace(heatmaps).where(
-        refinement.solved[:, None],
-        refinement.offset,
-        quarter_shift(heatmaps, peaks),
-    )
+
+    def shifts(rows: Any) -> Array:
+        return quarter_shift(
+            heatmaps[rows], Peaks(*(part[rows] for part in peaks))
+        )
+
+    offset = completed(refinement.solved, refinement.offset, shifts)
     return refinement._replace(offset=offset)
 
 

@@ -11,7 +11,8 @@ from ._backend import (
     float32,
     is_constant,
     namespace,
-    take,
+    pick,
+    select,
     within,
 )
 
@@ -56,13 +57,13 @@ def find_peaks(heatmaps: Array) -> Peaks:
     flat = flat_maps(heatmaps)
     index = flat.argmax(1)
     # the arg max of a map with NaN is NaN's position: the value tells of it
-    value = take(flat, index[:, None])[:, 0]
+    value = pick(flat, index)
     constant = is_constant(flat, value, index)
     # float64 may be finite or positive where the score is not
     value = float32(value)
     valid = xp.isfinite(value) & (value > 0) & ~constant
     y = index // width
-    return Peaks(index - y * width, y, xp.where(valid, value, 0.0), valid)
+    return Peaks(index - y * width, y, select(valid, value, 0.0), valid)
 
 
 def gather_windows(

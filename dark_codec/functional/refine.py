@@ -14,6 +14,8 @@ from ._backend import (
     flat_maps,
     float32,
     namespace,
+    pairs,
+    select,
     table_like,
     take,
     weighted_sums,
@@ -191,7 +193,7 @@ def newton_step(d: Derivatives) -> tuple[Array, Array]:
         & (determinant > _MIN_CURVATURE**2)
         & xp.isfinite(determinant + x + y)
     )
-    return xp.where(solved[:, None], xp.stack([x, y], 1), 0.0), solved
+    return select(solved, pairs(x, y), 0.0), solved
 
 
 def limit_step(step: Array, radius: float) -> Array:
