@@ -14,13 +14,17 @@ pixels. Near the border the second term accounts for what the border hides.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from ._backend import (
     Array,
-    arange_like,
     bilinear_forms,
     float32,
     namespace,
+    table_like,
+    weighted_sums,
     zeros_like,
 )
 from .covariance import spread
@@ -34,47 +38,64 @@ FIT_STEPS = 4
 _MAX_STEP = 1.0  # px
 
 
-def _profiles(grid: Array, centre: Array, sigma: float) -> Array:
-    """G and its first two derivatives by the centre: (M, 3, length)."""
-    t = (grid - centre[:, None]) / sigma
-    xp = namespace(t)
-    g = xp.exp(-0.5 * t * t)
-    return xp.stack([g, t * g / sigma, (t * t - 1) * g / sigma**2], 1)
+class _Axis(NamedTuple):
+    """The Gaussians along one axis of M windows.
+
+    Positions are counted from the middle of a window: small numbers, whose
+    squares keep their digits.
+
+    Attributes:
+        moments (Array): g, u g and u^2 g at each position u, (M, 3, length).
+        mean (Array): Mean of u under g^2, (M,).
+        variance (Array): Variance of u under g^2, (M,): sigma^2 / 2 where no
+            border cuts it off.
+    """
+
+    moments: Array
+    mean: Array
+    variance: Array
 
 
-def _log_norm_derivatives(profiles: Array) -> tuple[Array, Array]:
-    """First and second derivative of 1/2 ln <g, g> along one axis."""
-    g, dg, ddg = profiles[:, 0], profiles[:, 1], profiles[:, 2]
-    energy = (g * g).sum(1)
-    first = (g * dg).sum(1) / energy
-    second = (dg * dg + g * ddg).sum(1) / energy
-    return first, second - 2 * first * first
+def _powers(length: int) -> np.ndarray:
+    """1, u and u^2 at each position of a window, (3, length)."""
+    u = np.arange(length, dtype=np.float32) - (length - 1) / 2
+    return np.stack([u**0, u, u * u]).astype(np.float32)
 
 
-def _own_spread(profiles: Array) -> Array:
-    """-1 / f'' of the Gaussian itself along one axis: 2 sigma^2 inside."""
-    g, dg = profiles[:, 0], profiles[:, 1]
-    energy = (g * g).sum(1)
-    mean = (g * dg).sum(1) / energy
-    return 1 / ((dg * dg).sum(1) / energy - mean * mean)
+def _axis(centre: Array, length: int, sigma: float) -> _Axis:
+    """The Gaussians with these centres, (M,), from the middle of a window."""
+    powers = table_like(centre, _powers, length)
+    t = powers[1] - centre[:, None]
+    g = namespace(t).exp(t * t * (-0.5 / sigma**2))
+    sums = weighted_sums(g * g, powers.T)
+    mean = sums[:, 1] / sums[:, 0]
+    return _Axis(
+        powers * g[:, None],
+        mean,
+        sums[:, 2] / sums[:, 0] - mean * mean,
+    )
 
 
 def _derivatives(
-    along_x: Array, along_y: Array, windows: Array
+    x: _Axis, y: _Axis, windows: Array, sigma: float
 ) -> Derivatives:
-    """Of f, at the centres of the profiles; NaN where <h, g> <= 0."""
-    forms = bilinear_forms(along_y, windows, along_x)
-    product = forms[:, :1, :1]
-    a = forms / namespace(product).where(product > 0, product, math.nan)
-    ax, ay = a[:, 0, 1], a[:, 1, 0]
-    ex, exx = _log_norm_derivatives(along_x)
-    ey, eyy = _log_norm_derivatives(along_y)
+    """Of f, at the centres of the Gaussians; NaN where <h, g> <= 0.
+
+    A derivative of g by its centre is g times (u - mu) / sigma^2, so those of
+    ln <h, g> are the mean and the covariance of u under h g, and those of
+    1/2 ln <g, g> are the ones under g^2.
+    """
+    sums = bilinear_forms(y.moments, windows, x.moments)
+    total = sums[:, :1, :1]
+    a = sums / namespace(total).where(total > 0, total, math.nan)
+    mean_x, mean_y = a[:, 0, 1], a[:, 1, 0]
+    first, second = 1 / sigma**2, 1 / sigma**4
     return Derivatives(
-        dx=ax - ex,
-        dy=ay - ey,
-        dxx=a[:, 0, 2] - ax * ax - exx,
-        dxy=a[:, 1, 1] - ax * ay,
-        dyy=a[:, 2, 0] - ay * ay - eyy,
+        dx=(mean_x - x.mean) * first,
+        dy=(mean_y - y.mean) * first,
+        dxx=(a[:, 0, 2] - mean_x * mean_x - 2 * x.variance) * second,
+        dxy=(a[:, 1, 1] - mean_x * mean_y) * second,
+        dyy=(a[:, 2, 0] - mean_y * mean_y - 2 * y.variance) * second,
     )
 
 
@@ -103,28 +124,25 @@ def fit_gaussian(
     """
     radius = math.ceil(3 * sigma)
     windows, column, row = gather_windows(heatmaps, peaks.x, peaks.y, radius)
-    grid_x = _grid(windows.shape[2], column)
-    grid_y = _grid(windows.shape[1], row)
+    height, width = windows.shape[1:]
+    start_x = float32(column) - (width - 1) / 2
+    start_y = float32(row) - (height - 1) / 2
     offset = zeros_like(windows, (len(windows), 2))
     for _ in range(FIT_STEPS):
-        along_x = _profiles(grid_x, offset[:, 0], sigma)
-        along_y = _profiles(grid_y, offset[:, 1], sigma)
-        derivatives = _derivatives(along_x, along_y, windows)
+        x = _axis(start_x + offset[:, 0], width, sigma)
+        y = _axis(start_y + offset[:, 1], height, sigma)
+        derivatives = _derivatives(x, y, windows, sigma)
         step, solved = newton_step(derivatives)
         offset = limit_step(
             offset + limit_step(step, _MAX_STEP), max(1.0, sigma)
         )
     covariance = None
     if with_covariance:
-        # one step before the end, which is 1e-3 px from it at most
+        # one step before the end, which is 1e-3 px from it at most; less the
+        # Gaussian's own spread, 2 sigma^2 inside, of which half is the map's
         covariance = spread(
             derivatives,
-            _own_spread(along_x) - sigma**2,
-            _own_spread(along_y) - sigma**2,
+            sigma**4 / x.variance - sigma**2,
+            sigma**4 / y.variance - sigma**2,
         )
     return offset, solved, covariance
-
-
-def _grid(length: int, origin: Array) -> Array:
-    """Distance of each pixel of a window from its peak, (M, length)."""
-    return arange_like(length, origin) - float32(origin)[:, None]
