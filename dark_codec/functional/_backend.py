@@ -26,6 +26,9 @@ from torch import Tensor
 
 # A numpy array or a torch tensor; all arrays of one call are of one kind
 Array = Any
+# Rows of an array: all of them, or on the host their indices
+Rows = slice | np.ndarray
+ALL = slice(None)
 
 # torch.compiler came with torch 2.1
 _is_compiling: Callable[[], bool] = getattr(
@@ -126,6 +129,30 @@ def completed(
     rows = np.flatnonzero(~mask)
     array = array.copy()
     array[rows] = rest(rows)
+    return array
+
+
+def rows_left(rows: Rows, step: Array, tolerance: float) -> Rows:
+    """Of these rows those whose step (M, n) is not below a tolerance.
+
+    Known on the host only; elsewhere all.
+    """
+    if not isinstance(step, np.ndarray):
+        return ALL
+    left = np.flatnonzero(np.abs(step).max(1) >= tolerance)
+    return left if isinstance(rows, slice) else rows[left]
+
+
+def is_empty(rows: Rows) -> bool:
+    """Whether it is known that there is none."""
+    return isinstance(rows, np.ndarray) and len(rows) == 0
+
+
+def with_rows(array: Array, rows: Rows, values: Array) -> Array:
+    """An array with other values in some rows; may be changed itself."""
+    if isinstance(rows, slice):
+        return values
+    array[rows] = values
     return array
 
 

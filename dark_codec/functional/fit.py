@@ -19,12 +19,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ._backend import (
+    ALL,
     Array,
+    Rows,
     bilinear_forms,
-    float32,
+    is_empty,
     namespace,
+    pairs,
+    rows_left,
     table_like,
     weighted_sums,
+    with_rows,
     zeros_like,
 )
 from .covariance import spread
@@ -36,6 +41,9 @@ from .refine import Derivatives, limit_step, newton_step
 # real maps 3 of 10,000 are then more than 1e-3 px from the limit.
 FIT_STEPS = 4
 _MAX_STEP = 1.0  # px
+# A map whose last step was shorter is left alone where that saves time: the
+# next one would be of the order of its square.
+_CONVERGED = 1e-3  # px
 
 
 class _Axis(NamedTuple):
@@ -76,6 +84,15 @@ def _axis(centre: Array, length: int, sigma: float) -> _Axis:
     )
 
 
+def _axes(centres: Array, windows: Array, sigma: float) -> tuple[_Axis, _Axis]:
+    """The Gaussians with these centres, (M, 2), along x and y."""
+    height, width = windows.shape[1:]
+    return (
+        _axis(centres[:, 0], width, sigma),
+        _axis(centres[:, 1], height, sigma),
+    )
+
+
 def _derivatives(
     x: _Axis, y: _Axis, windows: Array, sigma: float
 ) -> Derivatives:
@@ -96,6 +113,17 @@ def _derivatives(
         dxx=(a[:, 0, 2] - mean_x * mean_x - 2 * x.variance) * second,
         dxy=(a[:, 1, 1] - mean_x * mean_y) * second,
         dyy=(a[:, 2, 0] - mean_y * mean_y - 2 * y.variance) * second,
+    )
+
+
+def _covariance(centres: Array, windows: Array, sigma: float) -> Array:
+    x, y = _axes(centres, windows, sigma)
+    # less the Gaussian's own spread, 2 sigma^2 inside, of which half is the
+    # map's
+    return spread(
+        _derivatives(x, y, windows, sigma),
+        sigma**4 / x.variance - sigma**2,
+        sigma**4 / y.variance - sigma**2,
     )
 
 
@@ -122,27 +150,31 @@ def fit_gaussian(
         for anisotropic Gaussians inside the map and for the training
         Gaussian everywhere.
     """
-    radius = math.ceil(3 * sigma)
-    windows, column, row = gather_windows(heatmaps, peaks.x, peaks.y, radius)
+    windows, column, row = gather_windows(
+        heatmaps, peaks.x, peaks.y, math.ceil(3 * sigma)
+    )
     height, width = windows.shape[1:]
-    start_x = float32(column) - (width - 1) / 2
-    start_y = float32(row) - (height - 1) / 2
-    offset = zeros_like(windows, (len(windows), 2))
+    middle = table_like(windows, _middle, width, height)
+    start = pairs(column, row) - middle
+    offset, solved = zeros_like(windows, (len(windows), 2)), peaks.valid | True
+    rows: Rows = ALL
     for _ in range(FIT_STEPS):
-        x = _axis(start_x + offset[:, 0], width, sigma)
-        y = _axis(start_y + offset[:, 1], height, sigma)
-        derivatives = _derivatives(x, y, windows, sigma)
-        step, solved = newton_step(derivatives)
-        offset = limit_step(
-            offset + limit_step(step, _MAX_STEP), max(1.0, sigma)
+        before, maps = offset[rows], windows[rows]
+        x, y = _axes(start[rows] + before, maps, sigma)
+        step, concave = newton_step(_derivatives(x, y, maps, sigma))
+        after = limit_step(
+            before + limit_step(step, _MAX_STEP), max(1.0, sigma)
         )
+        offset = with_rows(offset, rows, after)
+        solved = with_rows(solved, rows, concave)
+        rows = rows_left(rows, step, _CONVERGED)
+        if is_empty(rows):
+            break
     covariance = None
     if with_covariance:
-        # one step before the end, which is 1e-3 px from it at most; less the
-        # Gaussian's own spread, 2 sigma^2 inside, of which half is the map's
-        covariance = spread(
-            derivatives,
-            sigma**4 / x.variance - sigma**2,
-            sigma**4 / y.variance - sigma**2,
-        )
+        covariance = _covariance(start + offset, windows, sigma)
     return offset, solved, covariance
+
+
+def _middle(width: int, height: int) -> np.ndarray:
+    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
