@@ -31,7 +31,6 @@ from .functional._backend import (
     completed,
     host_array,
     pairs,
-    pieces,
     quiet,
     select,
     table_like,
@@ -114,21 +113,10 @@ class HeatmapDecoder(nn.Module):
             Decoded: Of the same kind as the heatmaps, with (M, ...) for
             (B, K, ...).
         """
-        with quiet(heatmaps):
-            parts = [self._decode_piece(piece) for piece in pieces(heatmaps)]
-        if len(parts) == 1:
-            return parts[0]
-        # only arrays come in pieces
-        whole: Any = [
-            None if values[0] is None else np.concatenate(values)
-            for values in zip(*parts)
-        ]
-        return Decoded(*whole)
-
-    def _decode_piece(self, heatmaps: Array) -> Decoded:
         height, width = heatmaps.shape[1:]
         peaks = find_peaks(heatmaps)
-        offset, solved, covariance = self.refine(heatmaps, peaks)
+        with quiet(heatmaps):
+            offset, solved, covariance = self.refine(heatmaps, peaks)
         refined = solved & peaks.valid
         if covariance is not None:
             covariance = unknown_where(covariance, refined)
@@ -291,16 +279,18 @@ class TaylorDecoder(HeatmapDecoder):
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
         else:
-            stencil, fits = self.modulation.stencil(heatmaps, peaks), True
+            stencil, fits = self.modulation.stencil(heatmaps, peaks), None
         derivatives = log_derivatives(stencil)
         step, solved = newton_step(derivatives)
+        if fits is not None:
+            solved = solved & fits
         offset = limit_step(step, self.trust_radius)
         covariance = None
         if self.covariance:
             variance = self._smoothing_variance
             covariance = spread(derivatives, variance, variance)
         return _or_quarter_shift(
-            Refinement(offset, solved & fits, covariance), heatmaps, peaks
+            Refinement(offset, solved, covariance), heatmaps, peaks
         )
 
 

@@ -83,8 +83,8 @@ def heatmap_to_input(
     """
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
     points = float32(points)
-    if stride[0] == stride[1]:
-        return (points + shift) * stride[0] - shift
+    if stride[0] == stride[1] and shift == 0:
+        return points * stride[0]
     axes = [(points[..., i] + shift) * s - shift for i, s in enumerate(stride)]
     return namespace(points).stack(axes, -1)
 

@@ -20,6 +20,7 @@ from ._backend import (
     bilinear_forms,
     filter_maps,
     float32,
+    in_pieces,
     lowest_filtered,
     namespace,
     quiet,
@@ -31,6 +32,10 @@ RESCALES = ('minmax', 'max', 'none')
 
 # The Taylor step's finite differences reach two pixels from the peak
 STENCIL_RADIUS = 2
+
+# How many windows to hold at a time on the host: they need a fifth of the
+# memory of 64 x 48 px
+_WINDOWS = 640
 
 # Of smoothed values, relative: some 20 sums and products in float32
 _ROUNDING = 1e-5
@@ -209,18 +214,29 @@ def modulated_stencil(
         ValueError: If ``rescale`` is unknown.
     """
     _check_rescale(rescale)
-    height, width = heatmaps.shape[1:]
-    windows, column, row = gather_windows(
-        heatmaps, peaks.x, peaks.y, len(kernel) // 2 + STENCIL_RADIUS
-    )
-    window_h, window_w = windows.shape[1:]
-    along_y = table_like(windows, _stencil_rows, kernel, window_h, height)
-    along_x = table_like(windows, _stencil_rows, kernel, window_w, width)
-    stencil = bilinear_forms(along_y[row], windows, along_x[column])
+
+    def smooth(maps: Array, x: Array, y: Array) -> Array:
+        return _smoothed_stencil(maps, x, y, kernel)
+
+    stencil = in_pieces(smooth, _WINDOWS, heatmaps, peaks.x, peaks.y)
     if rescale == 'minmax':
         lowest = lowest_filtered(heatmaps, kernel, _gain)
         stencil = _above(stencil, lowest[:, None, None])
     return stencil
+
+
+def _smoothed_stencil(
+    heatmaps: Array, x: Array, y: Array, kernel: Kernel
+) -> Array:
+    """The smoothed map at the 5 x 5 px round pixels (x, y), (M,) each."""
+    height, width = heatmaps.shape[1:]
+    windows, column, row = gather_windows(
+        heatmaps, x, y, len(kernel) // 2 + STENCIL_RADIUS
+    )
+    window_h, window_w = windows.shape[1:]
+    along_y = table_like(windows, _stencil_rows, kernel, window_h, height)
+    along_x = table_like(windows, _stencil_rows, kernel, window_w, width)
+    return bilinear_forms(along_y[row], windows, along_x[column])
 
 
 def _above(stencil: Array, lowest: Array) -> Array:

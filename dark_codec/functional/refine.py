@@ -154,7 +154,7 @@ def log_derivatives(stencil: Array) -> Derivatives:
     # the limit below would hide -inf
     total = weighted_sums(values, table_like(values, _ones))
     usable = (centre > 0) & xp.isfinite(total)
-    ratio = values / xp.where(usable, centre, math.nan)
+    ratio = values / select(usable, centre, math.nan)
     logs = xp.log(at_least(ratio, _LOWEST))
     differences = weighted_sums(logs, table_like(logs, _difference_weights))
     return Derivatives(*(differences[:, i] for i in range(5)))
