@@ -10,7 +10,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded, check_heatmaps, flatten_maps
+from .decoders import Decoded, flatten_maps
 from .functional import (
     ALIGNMENTS,
     covariance_to_input,
@@ -261,9 +261,8 @@ class DARKCodec(BaseKeypointCodec):
             TypeError: If the heatmaps are no floating-point tensor.
             ValueError: If the shape is not that of the codec's heatmaps.
         """
-        self._check_heatmaps(batch_encoded)
+        maps = self._checked_maps(batch_encoded)
         batch, keypoints = batch_encoded.shape[:2]
-        maps = flatten_maps(batch_encoded)
         points, scores, *_ = self._decode_maps(maps)
         numbers = namespace(maps).concatenate([points, scores[:, None]], 1)
         if isinstance(numbers, Tensor):
@@ -281,8 +280,7 @@ class DARKCodec(BaseKeypointCodec):
             Decoded: With points in input px, and covariances in input px^2
             where the decoder was built with ``covariance=True``.
         """
-        self._check_heatmaps(heatmaps)
-        decoded = self._decode_maps(flatten_maps(heatmaps))
+        decoded = self._decode_maps(self._checked_maps(heatmaps))
         return decoded.as_tensors(heatmaps.shape[:2])
 
     def _decode_maps(self, maps: Array) -> Decoded:
@@ -297,7 +295,7 @@ class DARKCodec(BaseKeypointCodec):
             covariance = covariance_to_input(covariance, *frames)
         if covariance is not None and self.use_udp:
             covariance = scale_covariance(covariance, *self._udp_stretch)
-        return decoded._replace(points=points, covariance=covariance)
+        return Decoded(points, decoded.scores, decoded.refined, covariance)
 
     def _restorable(self, points: Array) -> Array:
         """Input px from which MMPose's estimators restore image px exactly."""
@@ -314,11 +312,12 @@ class DARKCodec(BaseKeypointCodec):
         w, h = self.input_size
         return w / (w - 1), h / (h - 1)
 
-    def _check_heatmaps(self, heatmaps: Tensor) -> None:
-        check_heatmaps(heatmaps)
-        size = tuple(heatmaps.shape[2:])
-        if size != self.heatmap_size[::-1]:
-            height, width = self.heatmap_size[::-1]
+    def _checked_maps(self, heatmaps: Tensor) -> Array:
+        """Flattened, (M, H, W)."""
+        maps = flatten_maps(heatmaps)
+        width, height = self.heatmap_size
+        size = maps.shape[1:]
+        if size != (height, width):
             swapped = '; sizes in configs are (w, h)'
             raise ValueError(
                 f'heatmaps must have shape (B, K, {height}, {width}) for '
@@ -326,3 +325,4 @@ class DARKCodec(BaseKeypointCodec):
                 f'{tuple(heatmaps.shape)}'
                 + (swapped if size == self.heatmap_size else '')
             )
+        return maps

@@ -27,15 +27,19 @@ from .functional import (
     unknown_where,
 )
 from .functional._backend import (
+    PIECE,
     Array,
     completed,
     host_array,
+    namespace,
     pairs,
     quiet,
     select,
     table_like,
     zeros_like,
 )
+from .functional.host import decode_peaks
+from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
 
 
@@ -138,23 +142,8 @@ class HeatmapDecoder(nn.Module):
             TypeError: If the heatmaps are no floating-point tensor.
             ValueError: If they have another number of dimensions.
         """
-        check_heatmaps(heatmaps)
         decoded = self.decode_maps(flatten_maps(heatmaps))
         return decoded.as_tensors(heatmaps.shape[:2])
-
-
-def check_heatmaps(heatmaps: Tensor) -> None:
-    """Refuse what is no (B, K, H, W) floating-point tensor."""
-    if not isinstance(heatmaps, Tensor) or not heatmaps.is_floating_point():
-        kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
-        raise TypeError(
-            f'heatmaps must be a floating-point tensor, got {kind}'
-        )
-    if heatmaps.ndim != 4:
-        raise ValueError(
-            'heatmaps must have shape (B, K, H, W), got '
-            f'{tuple(heatmaps.shape)}'
-        )
 
 
 def _middle(width: int, height: int) -> np.ndarray:
@@ -162,14 +151,38 @@ def _middle(width: int, height: int) -> np.ndarray:
 
 
 def flatten_maps(heatmaps: Tensor) -> Array:
-    """(B, K, H, W) heatmaps to (B * K, H, W), as an array on the host."""
-    batch, keypoints, height, width = heatmaps.shape
-    maps: Any = host_array(heatmaps)
+    """Check heatmaps, and flatten them: an array on the host.
+
+    Args:
+        heatmaps (Tensor): Shape (B, K, H, W), any floating dtype.
+
+    Returns:
+        Array: Shape (B * K, H, W).
+
+    Raises:
+        TypeError: If the heatmaps are no floating-point tensor.
+        ValueError: If they have another number of dimensions.
+    """
+    maps: Any = None
+    if isinstance(heatmaps, Tensor):
+        maps = host_array(heatmaps)
     if maps is None:
+        if not isinstance(heatmaps, Tensor) or not (
+            heatmaps.is_floating_point()
+        ):
+            kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
+            raise TypeError(
+                f'heatmaps must be a floating-point tensor, got {kind}'
+            )
         maps = heatmaps.detach()
         if maps.dtype == torch.float64:
             # as arrays are: finer differences must not move the arg max
             maps = maps.to(torch.float32)
+    if maps.ndim != 4:
+        raise ValueError(
+            f'heatmaps must have shape (B, K, H, W), got {tuple(maps.shape)}'
+        )
+    batch, keypoints, height, width = maps.shape
     return maps.reshape(batch * keypoints, height, width)
 
 
@@ -273,6 +286,31 @@ class TaylorDecoder(HeatmapDecoder):
                 MODULATIONS, modulation, 'modulation', sigma
             )
             self._smoothing_variance = kernel_variance(self.modulation.kernel)
+        # what decode_peaks does; others may modulate as they like
+        self._plain: Any = None
+        if type(self.modulation) is GaussianModulation and not covariance:
+            self._plain = self.modulation.kernel, self.modulation.rescale
+
+    def decode_maps(self, heatmaps: Array) -> Decoded:
+        """Decode as all decoders do, but faster on the host; args as there."""
+        on_host = namespace(heatmaps) is np and len(heatmaps) > 0
+        if not on_host or self._plain is None:
+            return super().decode_maps(heatmaps)
+        if len(heatmaps) <= PIECE:
+            return self._decode_on_host(heatmaps)
+        pieces = np.array_split(heatmaps, -(-len(heatmaps) // PIECE))
+        parts = [self._decode_on_host(piece) for piece in pieces]
+        whole: Any = [np.concatenate(part) for part in list(zip(*parts))[:3]]
+        return Decoded(*whole)
+
+    def _decode_on_host(self, maps: np.ndarray) -> Decoded:
+        kernel, rescale = self._plain
+        with quiet(maps):
+            found: Any = decode_peaks(maps, kernel, rescale, self.trust_radius)
+        if found is None:
+            return super().decode_maps(maps)
+        refined: Any = np.ones(len(maps), bool)
+        return Decoded(*found, refined)
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""

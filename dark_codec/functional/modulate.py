@@ -20,7 +20,6 @@ from ._backend import (
     bilinear_forms,
     filter_maps,
     float32,
-    in_pieces,
     lowest_filtered,
     namespace,
     quiet,
@@ -32,10 +31,6 @@ RESCALES = ('minmax', 'max', 'none')
 
 # The Taylor step's finite differences reach two pixels from the peak
 STENCIL_RADIUS = 2
-
-# How many windows to hold at a time on the host: they need a fifth of the
-# memory of 64 x 48 px
-_WINDOWS = 640
 
 # Of smoothed values, relative: some 20 sums and products in float32
 _ROUNDING = 1e-5
@@ -120,13 +115,13 @@ def _smoothing_rows(
     return (weights / norm[:, None]).astype(np.float32)
 
 
-def _gain(kernel: Kernel, length: int) -> np.ndarray:
+def visible_gain(kernel: Kernel, length: int) -> np.ndarray:
     """What smoothed values are multiplied with along an axis."""
     norm = _visible_norm(kernel, np.arange(length), length)
     return (1 / norm).astype(np.float32)
 
 
-def _stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
+def stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
     """Smooths one axis of a window at the five positions round the peak.
 
     One matrix for each place that a peak can have in its window, for that
@@ -175,7 +170,7 @@ def modulate(
     """
     _check_rescale(rescale)
     xp = namespace(heatmaps)
-    smooth = filter_maps(heatmaps, kernel, _gain)
+    smooth = filter_maps(heatmaps, kernel, visible_gain)
     if rescale == 'none':
         return smooth
     highest = xp.amax(smooth, (1, 2))[:, None, None]
@@ -214,32 +209,21 @@ def modulated_stencil(
         ValueError: If ``rescale`` is unknown.
     """
     _check_rescale(rescale)
-
-    def smooth(maps: Array, x: Array, y: Array) -> Array:
-        return _smoothed_stencil(maps, x, y, kernel)
-
-    stencil = in_pieces(smooth, _WINDOWS, heatmaps, peaks.x, peaks.y)
+    height, width = heatmaps.shape[1:]
+    windows, column, row = gather_windows(
+        heatmaps, peaks.x, peaks.y, len(kernel) // 2 + STENCIL_RADIUS
+    )
+    window_h, window_w = windows.shape[1:]
+    along_y = table_like(windows, stencil_rows, kernel, window_h, height)
+    along_x = table_like(windows, stencil_rows, kernel, window_w, width)
+    stencil = bilinear_forms(along_y[row], windows, along_x[column])
     if rescale == 'minmax':
-        lowest = lowest_filtered(heatmaps, kernel, _gain)
-        stencil = _above(stencil, lowest[:, None, None])
+        lowest = lowest_filtered(heatmaps, kernel, visible_gain)
+        stencil = above_lowest(stencil, lowest[:, None, None])
     return stencil
 
 
-def _smoothed_stencil(
-    heatmaps: Array, x: Array, y: Array, kernel: Kernel
-) -> Array:
-    """The smoothed map at the 5 x 5 px round pixels (x, y), (M,) each."""
-    height, width = heatmaps.shape[1:]
-    windows, column, row = gather_windows(
-        heatmaps, x, y, len(kernel) // 2 + STENCIL_RADIUS
-    )
-    window_h, window_w = windows.shape[1:]
-    along_y = table_like(windows, _stencil_rows, kernel, window_h, height)
-    along_x = table_like(windows, _stencil_rows, kernel, window_w, width)
-    return bilinear_forms(along_y[row], windows, along_x[column])
-
-
-def _above(stencil: Array, lowest: Array) -> Array:
+def above_lowest(stencil: Array, lowest: Array) -> Array:
     """Stencil - lowest, and 0 where only rounding makes a difference."""
     xp = namespace(stencil)
     difference = stencil - lowest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ._backend import (
@@ -10,7 +11,6 @@ from ._backend import (
     flat_maps,
     float32,
     is_constant,
-    namespace,
     pick,
     select,
     within,
@@ -52,7 +52,6 @@ def find_peaks(heatmaps: Array) -> Peaks:
         >>> peaks.x, peaks.y, peaks.score
         (tensor([3]), tensor([2]), tensor([0.5000]))
     """
-    xp = namespace(heatmaps)
     width = heatmaps.shape[2]
     flat = flat_maps(heatmaps)
     index = flat.argmax(1)
@@ -61,7 +60,7 @@ def find_peaks(heatmaps: Array) -> Peaks:
     constant = is_constant(flat, value, index)
     # float64 may be finite or positive where the score is not
     value = float32(value)
-    valid = xp.isfinite(value) & (value > 0) & ~constant
+    valid = (value > 0) & (value < math.inf) & ~constant
     y = index // width
     return Peaks(index - y * width, y, select(valid, value, 0.0), valid)
 

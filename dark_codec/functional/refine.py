@@ -28,10 +28,10 @@ SHIFTS = ('sign', 'second')
 
 # Relative to the stencil's centre: log(0) must not arise, and what is lower
 # than this beside a peak is no Gaussian's flank (float32 has 7 digits).
-_LOWEST = 1e-10
+LOWEST = 1e-10
 # In 1/px^2; a Gaussian of this curvature has a sigma of 100 px. Flatter tops
 # are rounding noise.
-_MIN_CURVATURE = 1e-4
+MIN_CURVATURE = 1e-4
 
 
 def quarter_shift(
@@ -155,8 +155,8 @@ def log_derivatives(stencil: Array) -> Derivatives:
     total = weighted_sums(values, table_like(values, _ones))
     usable = (centre > 0) & xp.isfinite(total)
     ratio = values / select(usable, centre, math.nan)
-    logs = xp.log(at_least(ratio, _LOWEST))
-    differences = weighted_sums(logs, table_like(logs, _difference_weights))
+    logs = xp.log(at_least(ratio, LOWEST))
+    differences = weighted_sums(logs, table_like(logs, difference_weights))
     return Derivatives(*(differences[:, i] for i in range(5)))
 
 
@@ -165,7 +165,7 @@ def _ones() -> np.ndarray:
     return np.ones((25, 1), np.float32)
 
 
-def _difference_weights() -> np.ndarray:
+def difference_weights() -> np.ndarray:
     """Weights of the 25 values for each derivative, (25, 5)."""
     weights = np.zeros((5, 5, 5), np.float32)  # row, column, derivative
     weights[2, [3, 1], 0] = 0.5, -0.5
@@ -193,9 +193,9 @@ def newton_step(d: Derivatives) -> tuple[Array, Array]:
     y = (d.dxy * d.dx - d.dxx * d.dy) / determinant
     # comparisons with NaN are False
     solved = (
-        (d.dxx < -_MIN_CURVATURE)
-        & (d.dyy < -_MIN_CURVATURE)
-        & (determinant > _MIN_CURVATURE**2)
+        (d.dxx < -MIN_CURVATURE)
+        & (d.dyy < -MIN_CURVATURE)
+        & (determinant > MIN_CURVATURE**2)
         & xp.isfinite(determinant + x + y)
     )
     return select(solved, pairs(x, y), 0.0), solved
