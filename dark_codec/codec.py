@@ -263,13 +263,16 @@ class DARKCodec(BaseKeypointCodec):
         """
         maps = self._checked_maps(batch_encoded)
         batch, keypoints = batch_encoded.shape[:2]
-        points, scores, *_ = self._decode_maps(maps)
-        numbers = namespace(maps).concatenate([points, scores[:, None]], 1)
-        if isinstance(numbers, Tensor):
+        decoded: Any = self._decode_maps(maps)
+        points, scores = decoded.points, decoded.scores
+        if isinstance(points, Tensor):
             # one copy: each would wait for the device
-            numbers = numbers.cpu().numpy()
-        numbers = numbers.reshape(batch, 1, keypoints, 3)
-        return list(numbers[..., :2]), list(numbers[..., 2])
+            numbers = torch.cat([points, scores[:, None]], 1).cpu().numpy()
+            points, scores = numbers[:, :2], numbers[:, 2]
+        return (
+            list(points.reshape(batch, 1, keypoints, 2)),
+            list(scores.reshape(batch, 1, keypoints)),
+        )
 
     def decode_on_device(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps into tensors on their own device.

@@ -299,9 +299,9 @@ class TaylorDecoder(HeatmapDecoder):
         if len(heatmaps) <= PIECE:
             return self._decode_on_host(heatmaps)
         pieces = np.array_split(heatmaps, -(-len(heatmaps) // PIECE))
-        parts = [self._decode_on_host(piece) for piece in pieces]
-        whole: Any = [np.concatenate(part) for part in list(zip(*parts))[:3]]
-        return Decoded(*whole)
+        parts: Any = [self._decode_on_host(piece)[:3] for piece in pieces]
+        whole: list[Any] = [np.concatenate(same) for same in zip(*parts)]
+        return Decoded(whole[0], whole[1], whole[2])
 
     def _decode_on_host(self, maps: np.ndarray) -> Decoded:
         kernel, rescale = self._plain
@@ -309,8 +309,9 @@ class TaylorDecoder(HeatmapDecoder):
             found: Any = decode_peaks(maps, kernel, rescale, self.trust_radius)
         if found is None:
             return super().decode_maps(maps)
+        points, scores = found
         refined: Any = np.ones(len(maps), bool)
-        return Decoded(*found, refined)
+        return Decoded(points, scores, refined)
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""

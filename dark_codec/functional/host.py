@@ -4,7 +4,7 @@ On a processor the calls themselves are most of the cost: numpy needs a
 microsecond for each, and the functions of the other modules make a hundred of
 them, half of which look after maps that are no peaks. Here are the same steps
 (:func:`find_peaks`, :func:`modulated_stencil`, :func:`log_derivatives` and
-:func:`newton_step`, to the last bit) for maps that are peaks; whatever else
+:func:`newton_step`, equal up to rounding) for maps that are peaks; what else
 there is among the maps is noticed, and left to those functions.
 """
 
@@ -82,9 +82,7 @@ def decode_peaks(
     if not (step_x * step_x + step_y * step_y).max() <= radius * radius:
         return None
     points = np.empty((count, 2), np.float32)
-    points[:, 0], points[:, 1] = x, y
-    points[:, 0] += step_x
-    points[:, 1] += step_y
+    points[:, 0], points[:, 1] = x + step_x, y + step_y
     return points, score
 
 
