@@ -317,6 +317,14 @@ def bilinear_forms(rows: Array, patches: Array, columns: Array) -> Array:
     return (product[:, :, None, :] * columns[:, None]).sum(-1)
 
 
+def outer(column: Array, row: Array) -> Array:
+    """Products of all pairs: (..., H) and (..., W) to (..., H, W)."""
+    if isinstance(column, np.ndarray):
+        # a third faster than the product, whose rows are short
+        return np.einsum('...i,...j->...ij', column, row)
+    return column[..., :, None] * row[..., None, :]
+
+
 def weighted_sums(values: Array, weights: Array) -> Array:
     """Values @ weights in full float32: (M, P) and (P, n) to (M, n)."""
     if isinstance(values, np.ndarray):

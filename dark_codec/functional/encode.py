@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ._backend import Array, arange_like, float32, namespace
+from ._backend import Array, arange_like, float32, namespace, outer
 from .coords import Size
 
 QUANTISERS = ('floor', 'ceil', 'round')
@@ -72,7 +72,7 @@ def _profile(
 
 def _outer_max(profile_x: Array, profile_y: Array) -> Array:
     """(B, N, K, W) and (B, N, K, H) to (B, K, H, W), maximum over N."""
-    heatmaps = profile_y[..., :, None] * profile_x[..., None, :]
+    heatmaps = outer(profile_y, profile_x)
     if heatmaps.shape[1] == 1:
         return heatmaps[:, 0]
     return namespace(heatmaps).amax(heatmaps, 1)
