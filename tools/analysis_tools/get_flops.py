@@ -1,9 +1,9 @@
 """FLOPs and parameters of the models of configs.
 
-With MMPose's name and arguments. Several configs give one row each. What
-MMEngine counts as a FLOP is a multiplication with its addition, as in the
-papers on pose estimation, in convolutions and matrix products only: not in
-batch norms, sums or upsampling, nor in the decoder.
+With MMPose's name and arguments. Several configs give one row each. MMEngine
+counts a multiplication with its addition once, as papers on pose estimation
+do, in convolutions and matrix products, and batch norms and upsampling; not
+activations, sums, or the decoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-# Writes what is to be submitted for COCO's test-dev, whose labels are secret
+# Writes what is to be submitted for COCO's test-dev, whose labels are secret:
+# results.keypoints.json, which the server wants to be named
+# person_keypoints_test-dev2017_NAME_results.json, and zipped
 _base_ = ['td-hm_hrnet-w48_dark-8xb32-210e_coco-384x288.py']
 test_dataloader = dict(
     dataset=dict(
@@ -11,6 +13,5 @@ test_dataloader = dict(
 test_evaluator = dict(
     ann_file='data/coco/annotations/image_info_test-dev2017.json',
     format_only=True,
-    # the server wants this name, zipped
-    outfile_prefix='work_dirs/test-dev/person_keypoints_test-dev2017_dark_results',
+    outfile_prefix='work_dirs/td-hm_hrnet-w48_dark_test-dev/results',
 )
