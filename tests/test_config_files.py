@@ -508,7 +508,7 @@ def get_flops(monkeypatch):
     return get_flops
 
 
-def counted(model, picture):
+def counted(model, picture, convolutions_only=False):
     """What MMEngine calls FLOPs, added up module by module."""
     total = 0
 
@@ -518,6 +518,8 @@ def counted(model, picture):
             total += inputs[0].numel() * module.weight[0].numel()
         elif isinstance(module, nn.Conv2d):
             total += output.numel() * module.weight[0].numel()
+        elif convolutions_only:
+            pass
         elif isinstance(module, nn.BatchNorm2d):
             total += 2 * output.numel()
         elif isinstance(module, nn.Upsample):
@@ -559,6 +561,18 @@ def test_the_pages_flops_are_the_models(get_flops):
             key = ('hrnet-w32', 'unbiased-taylor', name['size'])
             *_, row = rows('ablation', *key)
             assert row.startswith(f'| {name["size"]} | {flops} |'), file
+
+
+@pytest.mark.parametrize(
+    ('size', 'stated'), [('128x96', 1.8), ('256x192', 7.1), ('384x288', 16.0)]
+)
+def test_the_papers_flops(size, stated):
+    """Of HRNet-W32: convolutions, counted in units of 2 ** 30."""
+    file = f'{TOPDOWN}/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-{size}.py'
+    height, width = (int(n) for n in size.split('x'))
+    picture = torch.empty(1, 3, height, width, device='meta')
+    flops = counted(on_meta(load(file)), picture, convolutions_only=True)
+    assert round(flops / 2**30, 1) == stated
 
 
 def test_flops_from_the_command_line(get_flops, monkeypatch, capsys):

@@ -29,7 +29,7 @@ from dark_codec import apply_codec  # noqa: E402
 class Complexity(NamedTuple):
     """Of one picture."""
 
-    height: int
+    height: int  # input px
     width: int
     flops: int
     params: int
@@ -44,9 +44,16 @@ def measure(cfg: Config, input_shape: tuple[int, int] | None) -> Complexity:
         input_shape (tuple | None): (h, w) in input px; None takes the
             codec's.
     """
-    apply_codec(cfg)
+    try:
+        apply_codec(cfg)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'the codec of the config: {error}') from error
     if input_shape is None:
-        width, height = cfg.codec['input_size']
+        codec = cfg.get('codec') or {}
+        codec = codec if isinstance(codec, dict) else codec[-1]
+        if codec.get('input_size') is None:
+            raise UserError('the config does not say the size: --input-shape')
+        width, height = codec['input_size']
     else:
         height, width = input_shape
     init_default_scope('mmpose')
