@@ -1,5 +1,7 @@
 """The configs of the repository, and what their names say."""
 
+import copy
+import functools
 import re
 from pathlib import Path
 
@@ -23,8 +25,20 @@ NAME = re.compile(
 )
 
 
-def load(file):
+@functools.cache
+def _loaded(file):
     return apply_codec(Config.fromfile(CONFIGS / file))
+
+
+def load(file):
+    """The config, as our tools use it."""
+    return copy.deepcopy(_loaded(file))
+
+
+@functools.cache
+def model_of(file):
+    """The model of the config, for tests that leave it as it is."""
+    return on_meta(load(file))
 
 
 def described(file):

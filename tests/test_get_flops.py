@@ -13,7 +13,7 @@ from config_files import (
     ROOT,
     TOPDOWN,
     described,
-    load,
+    model_of,
     on_meta,
     rows,
 )
@@ -49,9 +49,10 @@ def counted(model, picture, convolutions_only=False):
         elif isinstance(module, nn.Upsample):
             total += output.numel()
 
-    for module in model.modules():
-        module.register_forward_hook(count)
+    hooks = [m.register_forward_hook(count) for m in model.modules()]
     model._forward(picture)
+    for hook in hooks:
+        hook.remove()
     return total
 
 
@@ -74,7 +75,7 @@ def test_the_pages_flops_are_the_models(get_flops):
         if name['codec'] != 'dark' or file.endswith('_test-dev.py'):
             continue
         height, width = (int(n) for n in name['size'].split('x'))
-        model = on_meta(load(file))
+        model = model_of(file)
         picture = torch.empty(1, 3, height, width, device='meta')
         flops = f'{counted(model, picture) / 1e9:.1f}'
         params = sum(p.numel() for p in model.parameters())
@@ -95,7 +96,7 @@ def test_the_papers_flops(size, stated):
     file = f'{TOPDOWN}/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-{size}.py'
     height, width = (int(n) for n in size.split('x'))
     picture = torch.empty(1, 3, height, width, device='meta')
-    flops = counted(on_meta(load(file)), picture, convolutions_only=True)
+    flops = counted(model_of(file), picture, convolutions_only=True)
     assert round(flops / 2**30, 1) == stated
 
 
