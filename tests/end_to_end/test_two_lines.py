@@ -229,7 +229,7 @@ def test_the_explicit_form_means_the_same_to_our_tools(explicit):
             17,
         ),
         (
-            'mpii/td-hm_hrnet-w32_dark-8xb64-210e_mpii-256x256',
+            'mpii/td-hm_hrnet-w32_dark-8xb32-210e_mpii-256x256',
             (256, 256),
             2,
             16,

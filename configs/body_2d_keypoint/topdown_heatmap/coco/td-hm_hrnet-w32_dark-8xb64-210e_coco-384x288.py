@@ -1,6 +1,2 @@
-_base_ = [
-    'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
-    'td-hm_hrnet-w32_8xb64-210e_coco-384x288.py'
-]
-custom_imports = dict(imports=['dark_codec'], allow_failed_imports=False)
-codec = dict(type='DARKCodec')
+_base_ = ['td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192.py']
+codec = dict(input_size=(288, 384), heatmap_size=(72, 96), sigma=3)

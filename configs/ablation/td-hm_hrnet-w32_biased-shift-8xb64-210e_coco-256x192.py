@@ -1,0 +1,3 @@
+# The paper's baseline
+_base_ = ['td-hm_hrnet-w32_unbiased-taylor-8xb64-210e_coco-256x192.py']
+codec = dict(encoder='BiasedEncoder', decoder='QuarterShiftDecoder')

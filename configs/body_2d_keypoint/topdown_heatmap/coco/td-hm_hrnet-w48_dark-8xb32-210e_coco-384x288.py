@@ -1,0 +1,2 @@
+_base_ = ['td-hm_hrnet-w48_dark-8xb32-210e_coco-256x192.py']
+codec = dict(input_size=(288, 384), heatmap_size=(72, 96), sigma=3)
