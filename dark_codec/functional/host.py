@@ -68,7 +68,9 @@ def decode_peaks(
     least = values.min()
     if not (least > 0 or (centre.min() > 0 and least > -math.inf)):
         return None
-    logs = np.log(np.maximum(values / centre, np.float32(LOWEST)))
+    logs = values / centre
+    np.maximum(logs, np.float32(LOWEST), out=logs)
+    np.log(logs, out=logs)
     weights = table_like(logs, difference_weights)
     dx, dy, dxx, dxy, dyy = (logs @ weights).T
     determinant = dxx * dyy - dxy * dxy
