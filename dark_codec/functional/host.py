@@ -52,13 +52,13 @@ def decode_peaks(
     flat = maps.reshape(count, height * width)
     index = flat.argmax(1)
     score = flat[np.arange(count), index]
-    # comparisons with NaN are False
-    if not score.min() > 0:
+    # All comparisons with NaN are False. A maximum that is not positive, or
+    # not finite, leaves a centre that is not, but for what 'minmax' makes.
+    if rescale == 'minmax' and not score.min() > 0:
         return None
     if not index.all() and is_constant(flat, score, index).any():
         return None
-    y = index // width
-    x = index - y * width
+    y, x = np.divmod(index, width)
     stencil = _stencil(maps, x, y, kernel)
     if rescale == 'minmax':
         lowest = lowest_filtered(maps, kernel, visible_gain)
