@@ -1,0 +1,158 @@
+"""Where the time of ``tools/test.py`` goes, with two codecs.
+
+Runs the test loop of a config with its DARKCodec and with MMPose's DARK,
+``MSRAHeatmap(unbiased=True)``, in turns, in one process. Without a
+checkpoint the weights are random; the time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+
+import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
+from _benchmark_machine import describe_machine  # noqa: E402
+from _common import (  # noqa: E402
+    UserError,
+    add_common_arguments,
+    load_config,
+    prepare,
+    run_tool,
+)
+from _profile_stages import STAGES, Stopwatch, attach  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+from mmpose.registry import KEYPOINT_CODECS  # noqa: E402
+
+_OURS = (f'{ROOT}/dark_codec/', f'{ROOT}/projects/')
+_BLUR = {1: 3, 2: 11, 3: 17}
+_SHARE = 0.02
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Profile a test loop')
+    parser.add_argument('config', help='a config file with a DARKCodec')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='weights (default: random ones)'
+    )
+    parser.add_argument('--out', type=Path, help='a json file')
+    parser.add_argument('--turns', type=int, default=3, help='default: 3')
+    add_common_arguments(parser)
+    args = parser.parse_args()
+    if args.turns < 1:
+        parser.error('--turns must be 1 at least')
+    return args
+
+
+def mmpose_codec(codec: dict) -> dict:
+    """MMPose's DARK with the sizes of a DARKCodec."""
+    sigma = codec.get('sigma', 2)
+    return dict(
+        type='MSRAHeatmap',
+        input_size=codec['input_size'],
+        heatmap_size=codec['heatmap_size'],
+        sigma=sigma,
+        unbiased=True,
+        blur_kernel_size=_BLUR.get(sigma, 11),
+    )
+
+
+def measure(
+    runner: Runner, watch: Stopwatch, codecs: dict[str, Any], turns: int
+) -> dict[str, dict[str, float]]:
+    """Median seconds of each stage, by codec; the codecs take turns."""
+    runs: dict[str, list[dict]] = {name: [] for name in codecs}
+    for _ in range(turns):
+        for name, codec in codecs.items():
+            runner.model.head.decoder = codec
+            watch.seconds.clear()
+            runner.test()
+            runs[name].append(dict(watch.seconds))
+    return {
+        name: {
+            stage: statistics.median(run.get(stage, 0.0) for run in of_codec)
+            for stage in STAGES
+        }
+        for name, of_codec in runs.items()
+    }
+
+
+def own_functions(runner: Runner) -> dict[str, float]:
+    """Shares of our functions, as entered from outside our packages."""
+    profile = cProfile.Profile()
+    profile.runcall(runner.test_loop.run)
+    stats: Any = pstats.Stats(profile)
+    shares = {}
+    for key, (*_, callers) in stats.stats.items():
+        if not key[0].startswith(_OURS):
+            continue
+        entered = sum(
+            timing[3]
+            for caller, timing in callers.items()
+            if not caller[0].startswith(_OURS)
+        )
+        share = entered / stats.total_tt
+        if share > _SHARE:
+            shares[f'{Path(key[0]).relative_to(ROOT)}:{key[2]}'] = share
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def print_table(results: dict[str, dict[str, float]]) -> None:
+    """Seconds and percent of the whole, by stage and codec."""
+    print('| stage | ' + ' | '.join(f'{n} s | %' for n in results) + ' |')
+    print('| --- |' + ' ---: |' * 2 * len(results))
+    for stage in STAGES:
+        cells = [
+            f'{found[stage]:.4f} | {100 * found[stage] / sum(found.values()):.2f}'
+            for found in results.values()
+        ]
+        print(f'| {stage} | ' + ' | '.join(cells) + ' |')
+
+
+def build(args: argparse.Namespace) -> tuple[Config, Runner]:
+    """Make the runner as tools/test.py does."""
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    prepare(cfg, ('test',))
+    if cfg.get('codec', {}).get('type') != 'DARKCodec':
+        raise UserError('the config has no codec of type DARKCodec')
+    return cfg, Runner.from_cfg(cfg)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    args = parse_args()
+    cfg, runner = build(args)
+    ours = runner.model.head.decoder
+    theirs = KEYPOINT_CODECS.build(mmpose_codec(cfg.codec))
+    runner.test()  # warms up, and loads the checkpoint
+    watch = attach(runner)
+    codecs = {'DARKCodec': ours, 'MSRAHeatmap': theirs}
+    results = measure(runner, watch, codecs, args.turns)
+    runner.model.head.decoder = ours
+    functions = own_functions(runner)
+    weights = args.checkpoint or 'random (the time does not depend on them)'
+    print(f'\nmedian of {args.turns} turns; weights: {weights}\n')
+    print_table(results)
+    print('\nours, over 2 % of the loop, by cProfile:')
+    for name, share in functions.items():
+        print(f'  {name} {100 * share:.1f} %')
+    if args.out is not None:
+        found = dict(
+            machine=describe_machine(), seconds=results, functions=functions
+        )
+        args.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == '__main__':
+    run_tool(main)
