@@ -112,10 +112,10 @@ def print_table(results: dict[str, dict[str, float]]) -> None:
     print('| stage | ' + ' | '.join(f'{n} s | %' for n in results) + ' |')
     print('| --- |' + ' ---: |' * 2 * len(results))
     for stage in STAGES:
-        cells = [
-            f'{found[stage]:.4f} | {100 * found[stage] / sum(found.values()):.2f}'
-            for found in results.values()
-        ]
+        cells = []
+        for found in results.values():
+            percent = 100 * found[stage] / sum(found.values())
+            cells.append(f'{found[stage]:.4f} | {percent:.2f}')
         print(f'| {stage} | ' + ' | '.join(cells) + ' |')
 
 
