@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from . import tiny_run
+import tiny_run
 
 TOOL = 'analysis_tools/profile_test.py'
 
