@@ -134,7 +134,7 @@ def main() -> None:
     args = parse_args()
     cfg, runner = build(args)
     ours = runner.model.head.decoder
-    theirs = KEYPOINT_CODECS.build(mmpose_codec(cfg.codec))
+    theirs = KEYPOINT_CODECS.build(mmpose_codec(vars(ours)))
     runner.test()  # warms up, and loads the checkpoint
     watch = attach(runner)
     codecs = {'DARKCodec': ours, 'MSRAHeatmap': theirs}
