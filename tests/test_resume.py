@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import FileClient, LocalBackend, register_backend
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
@@ -304,11 +304,11 @@ class BestTwice(BaseMetric):
 
     def compute_metrics(self, results):
         epoch = MessageHub.get_current_instance().get_info('epoch')
-        return dict(one=min(epoch, 2), two=1)
+        return dict(one=min(epoch, 1), two=1)
 
 
 def train(work_dir, **hook):
-    data = DataLoader([torch.ones(1)], batch_size=1)
+    data = DataLoader([dict(inputs=torch.ones(1))], batch_size=1)
     runner = Runner(
         Linear(),
         str(work_dir),
@@ -316,7 +316,7 @@ def train(work_dir, **hook):
         val_dataloader=data,
         train_cfg=dict(by_epoch=True, max_epochs=3),
         val_cfg={},
-        val_evaluator=BestTwice(),
+        val_evaluator=Evaluator([BestTwice()]),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(
             checkpoint=dict(
