@@ -18,7 +18,7 @@ from . import compat  # noqa: E402
 # before anything that imports mmcv.ops, which mmcv-lite cannot
 compat.apply()
 
-from . import datasets, evaluation  # noqa: E402, F401
+from . import datasets, engine, evaluation  # noqa: E402, F401
 from .codec import DARKCodec  # noqa: E402
 from .config import apply_codec  # noqa: E402
 from .decoders import (  # noqa: E402

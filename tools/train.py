@@ -19,7 +19,11 @@ from _common import (  # noqa: E402
 )
 from mmengine.config import Config  # noqa: E402
 from mmengine.device import get_device  # noqa: E402
+from mmengine.hooks import CheckpointHook  # noqa: E402
+from mmengine.logging import print_log  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
+
+from dark_codec.engine import find_other_checkpoint  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -92,12 +96,55 @@ def _enable_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
+def protect_checkpoints(cfg: Config) -> None:
+    """Save so that a killed run can be resumed, in place.
+
+    A checkpoint hook of the user's own kind stays.
+    """
+    hook = cfg.get('default_hooks', {}).get('checkpoint')
+    if hook is None:
+        return
+    plain = (CheckpointHook, 'CheckpointHook', 'mmengine.CheckpointHook')
+    if hook.get('type') in plain:
+        hook.type = 'SafeCheckpointHook'
+    elif hook.get('type') != 'SafeCheckpointHook':
+        print_log(
+            f'default_hooks.checkpoint is {hook.get("type")}, not '
+            "MMEngine's CheckpointHook: a run killed while it saves may "
+            'leave no checkpoint',
+            logger='current',
+        )
+
+
+def choose_checkpoint(cfg: Config) -> None:
+    """Set what to resume from where MMEngine would fail, in place."""
+    if not cfg.get('resume') or cfg.get('load_from') is not None:
+        return
+    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    where: dict = {}
+    out_dir = hook.get('out_dir')
+    if out_dir is not None and '://' not in str(out_dir):
+        name = Path(cfg.work_dir).name
+        where.update(out_dir=Path(out_dir, name))
+    if hook.get('filename_tmpl') is not None:
+        where.update(templates=[hook.filename_tmpl])
+    try:
+        cfg.load_from = find_other_checkpoint(cfg.work_dir, **where)
+    except ValueError as error:
+        raise UserError(
+            f'--resume: {error}. To start from the beginning, leave '
+            '--resume out'
+        ) from error
+
+
 def main() -> None:
     """Train."""
     args = parse_args()
     cfg = load_config(args)
     merge_args(cfg, args)
+    protect_checkpoints(cfg)
     prepare(cfg, ('train', 'val'))
+    choose_checkpoint(cfg)
     Runner.from_cfg(cfg).train()
 
 

@@ -1,0 +1,130 @@
+"""A checkpoint hook whose files survive that the training is killed."""
+
+import os.path as osp
+from collections import deque
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import HardDiskBackend, LocalBackend
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
+
+from .atomic_backend import AtomicLocalBackend, remove_unfinished
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's CheckpointHook, and at no moment is there no checkpoint.
+
+    Three things differ. A checkpoint and ``last_checkpoint`` are replaced as
+    a whole or not at all; an old checkpoint goes when the new one and
+    ``last_checkpoint`` are in place, hence the disk holds one more than
+    ``max_keep_ckpts`` for a moment; the former best one goes when the
+    checkpoint to resume from knows the new one.
+
+    A remote ``out_dir`` is written by its own backend, in the same order.
+
+    Args:
+        *args: Those of ``CheckpointHook``.
+        **kwargs: Those of ``CheckpointHook``.
+    """
+
+    file_client_args: dict | None
+    file_backend: Any
+    keep_ckpt_ids: deque
+
+    def before_train(self, runner: Any) -> None:
+        """Choose the file backend, and remove what a killed run left."""
+        super().before_train(runner)
+        folders = {str(runner.work_dir)}
+        client = self.file_client_args and self.file_client.client
+        # Not their subclasses: those are somebody's own.
+        if type(client or self.file_backend) in (
+            LocalBackend,
+            HardDiskBackend,
+        ):
+            self.file_client_args = None
+            self.backend_args = dict(backend='atomic_local')
+            self.file_backend = AtomicLocalBackend()
+            folders.add(str(self.out_dir))
+        if self.max_keep_ckpts > 0:
+            # MMEngine's drops the oldest when it is full.
+            self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
+        if is_main_process():
+            for folder in folders:
+                for path in remove_unfinished(folder):
+                    runner.logger.info(f'Removed the unfinished {path}')
+
+    def _save_checkpoint_with_step(
+        self, runner: Any, step: int, meta: dict
+    ) -> None:
+        """Save first, then say so in last_checkpoint, then remove."""
+        if self.max_keep_ckpts > 0:
+            if not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step:
+                self.keep_ckpt_ids.append(step)
+            # With those that are about to go: a run that resumes from this
+            # checkpoint removes them if this one does not come to it.
+            runner.message_hub.update_info(
+                'keep_ckpt_ids', list(self.keep_ckpt_ids)
+            )
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if is_main_process():
+            AtomicLocalBackend().put_text(
+                str(self.last_ckpt),
+                osp.join(runner.work_dir, 'last_checkpoint'),
+            )
+        while 0 < self.max_keep_ckpts < len(self.keep_ckpt_ids):
+            old = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+            self._remove(self.file_backend.join_path(self.out_dir, old))
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        """As MMEngine does, but the former best one is removed last."""
+        if not self.save_best:
+            return
+        former = self._best_paths()
+        # MMEngine removes what it finds here, and only then saves.
+        self._set_best_paths(dict.fromkeys(former))
+        super()._save_best_checkpoint(runner, metrics)
+        new = {key: path for key, path in self._best_paths().items() if path}
+        self._set_best_paths({**former, **new})
+        for key, path in new.items():
+            old = former.get(key)
+            if old and old != path:
+                self._remove(old)
+                runner.logger.info(
+                    f'The previous best checkpoint {old} is removed'
+                )
+
+    def _best_paths(self) -> dict[str, str | None]:
+        """Path of the best checkpoint by metric, '' if there is but one."""
+        if len(self.key_indicators) == 1:
+            return {'': self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _set_best_paths(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths['']
+        else:
+            self.best_ckpt_path_dict = paths
+
+    def _remove(self, path: str) -> None:
+        if not is_main_process():
+            return
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):
+            # DeepSpeed's checkpoints are folders
+            self.file_backend.rmtree(path)

@@ -1,0 +1,140 @@
+"""Trainings that are killed at a chosen moment, for test_resume.py.
+
+``python killed_training.py < JOBS`` runs, one after the other, each in a
+process of its own, the jobs of a JSON list of [log, program, *arguments],
+and prints the list of their exit codes, below 0 for a signal. The program is
+``train.py``, the tool, or ``mmengine``, MMEngine's runner alone.
+
+Nothing that writes is replaced: the process dies by SIGKILL at an event that
+Python reports (PEP 578), or by the kernel's limit on the size of a file,
+after as many bytes as the limit allows.
+"""
+
+import json
+import os
+import resource
+import runpy
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+
+import torch  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.evaluator import BaseMetric  # noqa: E402
+from mmengine.hooks import CheckpointHook, Hook  # noqa: E402
+from mmengine.logging import MessageHub  # noqa: E402
+from mmengine.registry import HOOKS, METRICS  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+import dark_codec  # noqa: E402, F401
+
+
+@METRICS.register_module()
+class Epochs(BaseMetric):
+    """Rises at every validation, so that every one is the best."""
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(epochs=MessageHub.get_current_instance().get_info('epoch'))
+
+
+@HOOKS.register_module()
+class PlainCheckpointHook(CheckpointHook):
+    """MMEngine's own, by a name that train.py leaves alone."""
+
+
+@HOOKS.register_module()
+class KillAt(Hook):
+    """Kills the process while the checkpoint of epoch 2 is saved."""
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        epoch = checkpoint['meta']['epoch']
+        best = 'optimizer' not in checkpoint
+        if epoch != 2 or best != (self.moment == 'half of the best'):
+            return
+        if self.moment.startswith('half'):
+            die_after_bytes(200_000)
+        else:
+            sys.addaudithook(getattr(self, self.moment))
+
+    def before_the_new_name(self, event, args):
+        if event == 'os.rename' and name_of(args[1]) == 'epoch_2.pth':
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_last_checkpoint(self, event, args):
+        if writes_last_checkpoint(event, args):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def in_last_checkpoint(self, event, args):
+        if writes_last_checkpoint(event, args):
+            die_after_bytes(0)
+
+    def before_removal(self, event, args):
+        if event == 'os.remove' and name_of(args[0]) == 'epoch_1.pth':
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def name_of(path):
+    return os.path.basename(os.fspath(path))
+
+
+def writes_last_checkpoint(event, args):
+    if event != 'open' or not isinstance(args[0], (str, os.PathLike)):
+        return False
+    return name_of(args[0]).startswith('last_checkpoint') and 'w' in (
+        args[1] or ''
+    )
+
+
+def die_after_bytes(size):
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def run(program, *arguments):
+    if program == 'train.py':
+        sys.argv = [program, *arguments]
+        runpy.run_path(str(ROOT / 'tools' / program), run_name='__main__')
+        return
+    config, work_dir = arguments
+    cfg = Config.fromfile(config)
+    cfg.update(work_dir=work_dir, resume=True)
+    Runner.from_cfg(cfg).train()
+
+
+def in_a_process(log, program, *arguments):
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        run(program, *arguments)
+        code = 0
+    except SystemExit as leave:
+        code = leave.code or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    import mmpose.models  # noqa: F401  once, for all
+
+    print(json.dumps([in_a_process(*job) for job in json.load(sys.stdin)]))
