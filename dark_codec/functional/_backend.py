@@ -257,6 +257,11 @@ def is_constant(rows: Array, value: Array, first: Array) -> Array:
     return constant
 
 
+@lru_cache
+def _bytes_dtype(size: int) -> np.dtype:
+    return np.dtype((np.void, size))
+
+
 def cut_patches(
     maps: Array, left: Array, top: Array, width: int, height: int
 ) -> Array:
@@ -273,18 +278,18 @@ def cut_patches(
         Array: Shape (M, height, width), float32.
     """
     if isinstance(maps, np.ndarray):
-        # all windows of all maps, as a view; sliding_window_view is the same
-        # with 10 us of checks
+        # All patches of all maps as a view, whose elements are whole rows of
+        # a patch: they are copied twice as fast as single values.
         maps = np.ascontiguousarray(maps)
         count, rows, columns = maps.shape
-        windows = (rows - height + 1, columns - width + 1)
         view: np.ndarray = np.ndarray(
-            (count, *windows, height, width),
-            maps.dtype,
+            (count, rows - height + 1, columns - width + 1, height),
+            _bytes_dtype(width * maps.itemsize),
             maps.data,
-            strides=maps.strides + maps.strides[1:],
+            strides=(*maps.strides, maps.strides[1]),
         )
-        return view[np.arange(count), top, left]
+        patches = view[np.arange(count), top, left].view(maps.dtype)
+        return patches.reshape(count, height, width)
     y = top[:, None] + torch.arange(height, device=maps.device)
     x = left[:, None] + torch.arange(width, device=maps.device)
     index = y[:, :, None] * maps.shape[2] + x[:, None, :]
