@@ -122,7 +122,7 @@ def check_training(model: torch.nn.Module, samples: list[dict]) -> float:
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     logs = model.train_step(pseudo_collate(samples), _KeepGradients(optimizer))
-    loss = float(logs['loss'])
+    loss = float(logs['loss'].detach())
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     if not np.isfinite(loss):
         raise CheckError(f'the loss is {loss}')

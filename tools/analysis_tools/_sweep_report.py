@@ -50,9 +50,12 @@ def fill_page(page: Path, rows: list[dict]) -> None:
 def _counts_table(rows: list[dict]) -> str:
     lines = ['| replaced codec | configs | passed | failed | skipped |']
     lines.append('| --- | ---: | ---: | ---: | ---: |')
-    tried = [row for row in rows if 'codec' in row]
-    for codec in [*sorted({row['codec'] for row in tried}), 'all']:
-        found = [row for row in tried if codec in ('all', row['codec'])]
+    tried: dict[str, list[dict]] = {}
+    for row in rows:
+        if row['status'] != 'refused':
+            tried.setdefault(row.get('codec', 'not known'), []).append(row)
+    everything = [row for found in tried.values() for row in found]
+    for codec, found in [*sorted(tried.items()), ('all', everything)]:
         counts = count(found)
         lines.append(
             f'| {codec} | {len(found)} | {counts["passed"]} | '
