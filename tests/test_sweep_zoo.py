@@ -74,7 +74,7 @@ def test_a_part_of_the_zoo(tmp_path):
     keypoints = {rows[name]['keypoints'] for name in PASS}
     assert keypoints >= {17, 21, 68, 133}
     for name in PASS:
-        assert rows[name]['error_px'] < 0.1
+        assert rows[name]['error_px'] < 0.4  # a tenth of a heatmap px
         assert np.isfinite(rows[name]['loss'])
 
 
