@@ -102,6 +102,7 @@ def test_without_data_and_again(tmp_path):
         ('no-such-network', 'no-such-network'),
         ('--page=no.md', 'no.md does not exist'),
         ('--memory=0', '--memory must be positive'),
+        ('--batch=0', '--batch must be at least 1'),
     ],
 )
 def test_user_errors(argument, message, monkeypatch, capsys):
@@ -233,6 +234,7 @@ def test_rows_become_tables(tmp_path):
         input_size=[192, 256],
         keypoints=17,
         samples='coco',
+        batch=2,
         error_px=0.0123,
         gap=0.03,
         loss=1.5,
@@ -246,6 +248,6 @@ def test_rows_become_tables(tmp_path):
     fill_page(page, read_rows(path))
     text = page.read_text()
     assert '| MegviiHeatmap | 1 | 1 | 0 | 0 |' in text
-    assert 'RSN, MSPN | 192x256 | 17 | coco | 0.012 |' in text
+    assert 'RSN, MSPN | 192x256 | 17 | coco | 2 | 0.012 |' in text
     assert '| a/b/c | failed | x \\| y |' in text
     assert json.loads(path.read_text().splitlines()[1]) == row

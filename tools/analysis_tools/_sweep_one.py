@@ -36,12 +36,15 @@ from mmpose.registry import KEYPOINT_CODECS
 from dark_codec import apply_codec
 
 
-def sweep_one(name: str, folder: Path | None, root: Path = ZOO) -> dict:
+def sweep_one(
+    name: str, folder: Path | None, batch: int = 2, root: Path = ZOO
+) -> dict:
     """Try a config with DARKCodec.
 
     Args:
         name: The config's, below `root`.
         folder: Where MMPose's test data are, or None.
+        batch: Number of instances in the training step.
         root: The zoo.
 
     Returns:
@@ -54,12 +57,12 @@ def sweep_one(name: str, folder: Path | None, root: Path = ZOO) -> dict:
     torch.manual_seed(0)
     # COCO's index is talkative
     with contextlib.redirect_stdout(io.StringIO()):
-        row.update(_outcome(root / name, folder))
+        row.update(_outcome(root / name, folder, batch))
     row['seconds'] = round(time.perf_counter() - start, 2)
     return row
 
 
-def _outcome(path: Path, folder: Path | None) -> dict:
+def _outcome(path: Path, folder: Path | None, batch: int) -> dict:
     try:
         plain, cfg = load_with_dark(path)
     except Exception as error:
@@ -76,7 +79,7 @@ def _outcome(path: Path, folder: Path | None) -> dict:
         return dict(status='failed', reason='should have been refused')
     row = _describe(plain)
     try:
-        row.update(_check(plain, cfg, folder))
+        row.update(_check(plain, cfg, folder, batch))
     except CheckError as error:
         return dict(row, status='failed', reason=str(error))
     return dict(row, status='passed', reason='')
@@ -92,12 +95,14 @@ def _describe(plain: Config) -> dict:
     )
 
 
-def _check(plain: Config, cfg: Config, folder: Path | None) -> dict:
+def _check(
+    plain: Config, cfg: Config, folder: Path | None, batch: int
+) -> dict:
     notes = make_runnable(cfg)
     codecs = [KEYPOINT_CODECS.build(level) for level in encoders_of(cfg)]
     gap = check_same_targets(codecs, encoders_of(plain))
     dataset = cfg.train_dataloader.dataset
-    instances, source = take_instances(dataset, folder)
+    instances, source = take_instances(dataset, folder, batch)
     samples, results = draw_targets(dataset.pipeline, instances)
     error = check_round_trip(codecs[-1], results)
     model = build_model(cfg)
@@ -106,6 +111,7 @@ def _check(plain: Config, cfg: Config, folder: Path | None) -> dict:
     _check_prediction(cfg, model, folder, num_keypoints)
     return dict(
         samples=source,
+        batch=batch,
         keypoints=num_keypoints,
         error_px=round(error, 4),
         gap=round(gap, 4),

@@ -66,10 +66,10 @@ def _counts_table(rows: list[dict]) -> str:
 
 def _passed_table(rows: list[dict]) -> str:
     lines = [
-        '| config | replaced | backbone, head | input | K | data | '
+        '| config | replaced | backbone, head | input | K | data | batch | '
         'error, px | loss | s | GB | notes |',
         '| --- | --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: '
-        '| --- |',
+        '| ---: | --- |',
     ]
     for row in rows:
         if row['status'] != 'passed':
@@ -80,6 +80,7 @@ def _passed_table(rows: list[dict]) -> str:
             f'{row["codec"].removesuffix("Heatmap")} | '
             f'{row["backbone"]}, {row["head"].removesuffix("Head")} | '
             f'{w}x{h} | {row["keypoints"]} | {row["samples"]} | '
+            f'{row["batch"]} | '
             f'{row["error_px"]:.3f} | {row["loss"]:.2g} | '
             f'{row["seconds"]:.1f} | {row["peak_gb"]:.1f} | '
             f'{", ".join(row["notes"])} |'

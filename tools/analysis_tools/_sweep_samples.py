@@ -48,7 +48,7 @@ def samples_folder() -> Path | None:
 
 
 def take_instances(
-    dataset: dict, folder: Path | None, count: int = 2
+    dataset: dict, folder: Path | None, count: int
 ) -> tuple[list[dict], str]:
     """Instances as the dataset of a config hands them to its pipeline.
 

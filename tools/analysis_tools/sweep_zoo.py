@@ -46,6 +46,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--fresh', action='store_true', help='run them again')
     parser.add_argument(
+        '--batch',
+        type=int,
+        default=2,
+        help='instances in the training step; some networks cannot train on '
+        'one (default: %(default)s)',
+    )
+    parser.add_argument(
         '--memory',
         type=float,
         default=_default_memory(),
@@ -58,6 +65,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.memory <= 0:
         parser.error('--memory must be positive')
+    if args.batch < 1:
+        parser.error('--batch must be at least 1')
     if args.page is not None and not args.page.is_file():
         parser.error(f'the page {args.page} does not exist')
     args.names = list_configs(args.filters)
@@ -71,14 +80,14 @@ def _default_memory() -> float:
     return 0.9 * free / 2**30
 
 
-def sweep(names: list[str], out: Path, memory: float) -> None:
+def sweep(names: list[str], out: Path, batch: int, memory: float) -> None:
     """Run the configs that are not in the file, and append them to it."""
     done = {row['config'] for row in read_rows(out)}
     folder = samples_folder()
     for number, name in enumerate(names, 1):
         if name in done:
             continue
-        row = run_isolated(sweep_one, (name, folder), memory)
+        row = run_isolated(sweep_one, (name, folder, batch), memory)
         write_row(out, {'config': name, **row})
         print(
             f'[{number}/{len(names)}] {row["status"]} {name} '
@@ -95,7 +104,7 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     if args.fresh:
         args.out.unlink(missing_ok=True)
-    sweep(args.names, args.out, args.memory)
+    sweep(args.names, args.out, args.batch, args.memory)
     chosen = set(args.names)
     rows = [row for row in read_rows(args.out) if row['config'] in chosen]
     if args.page is not None:
