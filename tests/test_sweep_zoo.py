@@ -245,9 +245,10 @@ def test_rows_become_tables(tmp_path):
     path = tmp_path / 'rows.jsonl'
     write_row(path, row)
     write_row(path, dict(config='a/b/c.py', status='failed', reason='x | y'))
-    fill_page(page, read_rows(path))
+    fill_page(page, read_rows(path), ['d/e.py', PASS[1]])
     text = page.read_text()
     assert '| MegviiHeatmap | 1 | 1 | 0 | 0 |' in text
     assert 'RSN, MSPN | 192x256 | 17 | coco | 2 | 0.012 |' in text
+    assert '| d/e | not run |' in text
     assert '| a/b/c | failed | x \\| y |' in text
     assert json.loads(path.read_text().splitlines()[1]) == row

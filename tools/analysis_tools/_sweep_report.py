@@ -36,12 +36,24 @@ def count(rows: list[dict]) -> dict[str, int]:
     return {status: counts[status] for status in _STATUSES}
 
 
-def fill_page(page: Path, rows: list[dict]) -> None:
-    """Put the tables in their places on the page."""
+def fill_page(page: Path, rows: list[dict], names: list[str]) -> None:
+    """Put the tables in their places on the page.
+
+    Args:
+        page: The page.
+        rows: Of configs that were run.
+        names: Of all that should have been.
+    """
+    known = {row['config'] for row in rows}
+    missing = [
+        dict(config=name, status='not run', reason='')
+        for name in names
+        if name not in known
+    ]
     tables = dict(
         counts=_counts_table(rows),
         passed=_passed_table(rows),
-        others=_others_table(rows),
+        others=_others_table([*rows, *missing]),
         refused=_refused_table(rows),
     )
     page.write_text(fill(page.read_text(), tables))
@@ -71,7 +83,7 @@ def _passed_table(rows: list[dict]) -> str:
         '| --- | --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: '
         '| ---: | --- |',
     ]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row['config']):
         if row['status'] != 'passed':
             continue
         w, h = row['input_size']
@@ -89,7 +101,7 @@ def _passed_table(rows: list[dict]) -> str:
 
 
 def _others_table(rows: list[dict]) -> str:
-    found = [row for row in rows if row['status'] in ('failed', 'skipped')]
+    found = [r for r in rows if r['status'] not in ('passed', 'refused')]
     if not found:
         return 'None.'
     lines = ['| config | status | reason |', '| --- | --- | --- |']
