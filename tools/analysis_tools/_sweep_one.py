@@ -66,7 +66,8 @@ def _outcome(path: Path, folder: Path | None, batch: int) -> dict:
     try:
         plain, cfg = load_with_dark(path)
     except Exception as error:
-        return dict(status='skipped', reason=f'does not load: {error}')
+        text = str(error).replace(f'{ZOO.parents[2]}/', '')
+        return dict(status='skipped', reason=f'does not load: {text}')
     init_default_scope('mmpose')
     gaussian = predicts_gaussians(plain)
     try:
