@@ -77,7 +77,8 @@ def apply_codec(cfg: Config) -> Config:
         _check_buildable(level)
     _check_stride(levels[-1], replaced)
     cfg.codec = levels if isinstance(codec, (list, tuple)) else levels[0]
-    set_logged(cfg.model.head, 'decoder', levels[-1], 'model.head')
+    path, head = _decoding_head(cfg)
+    set_logged(head, 'decoder', levels[-1], path)
     for kind in _ENCODING:
         for path, transform in find_all(cfg, kind):
             encoder = _encoder_for(transform, levels)
@@ -100,14 +101,26 @@ def _head(cfg: Config) -> dict:
     return head
 
 
+def _decoding_head(cfg: Config) -> tuple[str, dict]:
+    """The head that has the decoder, and its path.
+
+    VisPredictHead wraps another head, and adds the keypoints' visibility.
+    """
+    head = _head(cfg)
+    if type_name(head) == 'VisPredictHead':
+        return 'model.head.pose_cfg', head['pose_cfg']
+    return 'model.head', head
+
+
 def _replaced_codec(cfg: Config) -> dict:
     """The codec that the head would decode with, a Gaussian heatmap's."""
-    decoder: Any = _head(cfg).get('decoder')
+    path, head = _decoding_head(cfg)
+    decoder: Any = head.get('decoder')
     name = type_name(decoder)
     if name not in _GAUSSIAN_CODECS:
         raise ValueError(
             f'DARKCodec cannot replace {name or decoder!r}, the decoder of '
-            f'model.head ({type_name(cfg.model.head)}): it needs a head that '
+            f'{path} ({type_name(head)}): it needs a head that '
             'predicts one Gaussian heatmap per keypoint, such as those of '
             f'{", ".join(_GAUSSIAN_CODECS[:3])}'
         )
@@ -272,8 +285,10 @@ def _set_shift(cfg: Config, codec: dict) -> None:
 def _check_explicit(cfg: Config) -> None:
     """Places that name DARKCodec themselves must agree with each other."""
     model = cfg.get('model') or {}
-    head: Any = model.get('head') or {}
-    places = {'model.head.decoder': head.get('decoder')}
+    if not isinstance(model.get('head'), dict):
+        return
+    where, head = _decoding_head(cfg)
+    places: dict[str, Any] = {f'{where}.decoder': head.get('decoder')}
     encoding = [
         *find_all(
             cfg.get('train_dataloader'), 'GenerateTarget', 'train_dataloader'
@@ -290,20 +305,20 @@ def _check_explicit(cfg: Config) -> None:
     if not dark:
         return
     if len(dark) < len(places) or any(
-        unscoped(codec) != unscoped(head.decoder) for codec in dark.values()
+        unscoped(codec) != unscoped(head['decoder']) for codec in dark.values()
     ):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '
             'top-level codec and be carried there. Got: '
             + '; '.join(f'{path} = {codec}' for path, codec in places.items())
         )
-    _check_warps(cfg, head.decoder)
+    _check_warps(cfg, head['decoder'])
     shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
-    fits = head.decoder.get('alignment', 'asymmetric') == 'asymmetric'
+    fits = head['decoder'].get('alignment', 'asymmetric') == 'asymmetric'
     if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
         raise ValueError(
             f'model.test_cfg.shift_heatmap={shift} does not fit '
-            f'alignment={head.decoder.get("alignment")!r}; '
+            f'alignment={head["decoder"].get("alignment")!r}; '
             f'set it to {fits}'
         )
 

@@ -17,6 +17,9 @@ COMBINED = (
     TOPDOWN + 'coco/td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py'
 )
 RSN = TOPDOWN + 'coco/td-hm_rsn18_8xb32-210e_coco-256x192.py'
+VISIBILITY = (
+    TOPDOWN + 'coco/td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py'
+)
 MSPN = TOPDOWN + 'coco/td-hm_2xmspn50_8xb32-210e_coco-256x192.py'
 
 TWO_LINES = """
@@ -255,6 +258,31 @@ def test_multi_level_base_with_levels_spelt_out(load):
     )
     with pytest.raises(ValueError, match='all levels.*MegviiHeatmap'):
         apply_codec(load(RSN, mixed))
+
+
+def test_a_head_that_wraps_the_one_with_the_decoder(load):
+    """VisPredictHead: two lines, and the places spelt out."""
+    cfg = load(VISIBILITY)
+    replaced = as_dict(cfg)['model']['head']
+    apply_codec(cfg)
+    assert set(cfg.model.head) == set(replaced)
+    head = MODELS.build(cfg.model.head)
+    (target,) = transforms(cfg, 'GenerateTarget')
+    for codec in (
+        head.pose_head.decoder,
+        TRANSFORMS.build(target).encoder,
+    ):
+        assert type(codec) is DARKCodec
+        assert (codec.sigma, codec.heatmap_size) == (2.0, (48, 64))
+    before = as_dict(cfg)
+    # without the top-level codec, the three places are checked
+    cfg.pop('codec')
+    apply_codec(cfg)
+    del before['codec']
+    assert as_dict(cfg) == before
+    cfg.model.head.pose_cfg.decoder.sigma = 3
+    with pytest.raises(ValueError, match=r'same in all.*pose_cfg\.decoder'):
+        apply_codec(cfg)
 
 
 @pytest.fixture

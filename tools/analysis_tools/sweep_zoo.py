@@ -1,0 +1,122 @@
+"""Try DARKCodec with every config of the installed MMPose.
+
+Each config gets the README's two lines. One that predicts Gaussian heatmaps
+must then make the targets of the codec that it had, encode keypoints through
+its own pipeline and get them back, take a training step, and predict with a
+flip test. Any other must be refused. Results are written as they come, and a
+sweep that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
+from _sweep_configs import list_configs  # noqa: E402
+from _sweep_isolation import run_isolated  # noqa: E402
+from _sweep_one import sweep_one  # noqa: E402
+from _sweep_report import count, fill_page, read_rows, write_row  # noqa: E402
+from _sweep_samples import samples_folder  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Try DARKCodec with every config of the installed MMPose.'
+    )
+    parser.add_argument(
+        'filters',
+        nargs='*',
+        metavar='PART',
+        help='only configs with one of these in their path (default: all)',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/zoo.jsonl'),
+        help='a line for each config; those in it are not run again '
+        '(default: %(default)s)',
+    )
+    parser.add_argument('--fresh', action='store_true', help='run them again')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        default=2,
+        help='instances in the training step; some networks cannot train on '
+        'one (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--memory',
+        type=float,
+        default=_default_memory(),
+        help='GB for each config; it is skipped if it needs more '
+        '(default: 90%% of what is free)',
+    )
+    parser.add_argument(
+        '--page', type=Path, help='put the tables on this page, docs/zoo.md'
+    )
+    parser.add_argument(
+        '--report-only', action='store_true', help='run none, report --out'
+    )
+    args = parser.parse_args()
+    if args.memory <= 0:
+        parser.error('--memory must be positive')
+    if args.batch < 1:
+        parser.error('--batch must be at least 1')
+    if args.page is not None and not args.page.is_file():
+        parser.error(f'the page {args.page} does not exist')
+    args.names = list_configs(args.filters)
+    if not args.names:
+        parser.error(f'no config of MMPose has one of {args.filters}')
+    return args
+
+
+def _default_memory() -> float:
+    free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return 0.9 * free / 2**30
+
+
+def sweep(names: list[str], out: Path, batch: int, memory: float) -> None:
+    """Run the configs that are not in the file, and append them to it."""
+    done = {row['config'] for row in read_rows(out)}
+    folder = samples_folder()
+    for number, name in enumerate(names, 1):
+        if name in done:
+            continue
+        row = run_isolated(sweep_one, (name, folder, batch), memory)
+        write_row(out, {'config': name, **row})
+        print(
+            f'[{number}/{len(names)}] {row["status"]} {name} '
+            f'{row["reason"][:300]}'.rstrip(),
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Sweep, and say how many passed."""
+    args = parse_args()
+    # MMPose's and its configs' own
+    warnings.filterwarnings('ignore')
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if args.fresh:
+        args.out.unlink(missing_ok=True)
+    if not args.report_only:
+        sweep(args.names, args.out, args.batch, args.memory)
+    chosen = set(args.names)
+    rows = [row for row in read_rows(args.out) if row['config'] in chosen]
+    if args.page is not None:
+        fill_page(args.page, rows, args.names)
+    counts = count(rows)
+    print(', '.join(f'{number} {name}' for name, number in counts.items()))
+    raise SystemExit(1 if counts['failed'] else 0)
+
+
+if __name__ == '__main__':
+    main()
