@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from _data import describe_missing_data
+from _metainfo import describe_bad_metainfo
 from mmengine.config import Config, DictAction
 
 from dark_codec import apply_codec
@@ -142,8 +143,8 @@ def enable_hook(
 def prepare(cfg: Config, loops: Sequence[str]) -> None:
     """Take the last steps before the runner is built.
 
-    Checks that what the loops read is there, applies the codec, and starts
-    the process group where MMEngine cannot.
+    Checks that what the loops read is there and fits the head, applies the
+    codec, and starts the process group where MMEngine cannot.
 
     Args:
         cfg: The config with all arguments merged, changed in place.
@@ -159,6 +160,9 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     missing = describe_missing_data(cfg, loops)
     if missing:
         raise UserError(missing)
+    wrong = describe_bad_metainfo(cfg, loops)
+    if wrong:
+        raise UserError(wrong)
     try:
         apply_codec(cfg)
     except (KeyError, TypeError, ValueError) as error:

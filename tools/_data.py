@@ -30,13 +30,13 @@ def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
     for loop in loops:
         loader = cfg.get(f'{loop}_dataloader') or {}
         key = f'{loop}_dataloader.dataset'
-        for where, dataset in _leaves(loader.get('dataset'), key):
+        for where, dataset in leaves(loader.get('dataset'), key):
             lost = _lost(_paths(dataset, where))
             if lost:
                 homepages.append(_homepage(dataset))
             missing.update(lost)
         key = f'{loop}_evaluator'
-        for where, metric in _leaves(cfg.get(key), key):
+        for where, metric in leaves(cfg.get(key), key):
             ann_file = (f'{where}.ann_file', metric.get('ann_file'))
             missing.update(_lost([ann_file]))
     if not missing:
@@ -53,15 +53,15 @@ def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
     )
 
 
-def _leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
+def leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
     """Find what is inside wrappers and lists, with its config key."""
     if isinstance(node, (list, tuple)):
         for index, child in enumerate(node):
-            yield from _leaves(child, f'{where}.{index}')
+            yield from leaves(child, f'{where}.{index}')
     elif isinstance(node, dict):
         inner = [key for key in ('dataset', 'datasets') if key in node]
         for key in inner:
-            yield from _leaves(node[key], f'{where}.{key}')
+            yield from leaves(node[key], f'{where}.{key}')
         if not inner:
             yield where, node
 
