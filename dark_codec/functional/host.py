@@ -58,7 +58,8 @@ def decode_peaks(
         return None
     if not index.all() and is_constant(flat, score, index).any():
         return None
-    y, x = np.divmod(index, width)
+    y = index // width
+    x = index - y * width
     stencil = _stencil(maps, x, y, kernel)
     if rescale == 'minmax':
         lowest = lowest_filtered(maps, kernel, visible_gain)
