@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from _data import describe_missing_data
 from _metainfo import describe_bad_metainfo
 from mmengine.config import Config, DictAction
@@ -46,6 +47,10 @@ def run_tool(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
         sys.exit(2)
+    if dist.is_available() and dist.is_initialized():
+        # else a thread of gloo may still run when the interpreter ends, which
+        # aborts the process after all is done (seen once in many runs)
+        dist.destroy_process_group()
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
