@@ -39,6 +39,7 @@ from .functional._backend import (
     zeros_like,
 )
 from .functional.host import decode_peaks
+from .functional.peaks import map_middle
 from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
 
@@ -125,7 +126,7 @@ class HeatmapDecoder(nn.Module):
         if covariance is not None:
             covariance = unknown_where(covariance, refined)
         points = pairs(peaks.x, peaks.y) + offset
-        middle = table_like(points, _middle, width, height)
+        middle = table_like(points, map_middle, width, height)
         points = select(peaks.valid, points, middle)
         return Decoded(points, peaks.score, refined, covariance)
 
@@ -146,10 +147,6 @@ class HeatmapDecoder(nn.Module):
         return decoded.as_tensors(heatmaps.shape[:2])
 
 
-def _middle(width: int, height: int) -> np.ndarray:
-    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
-
-
 def flatten_maps(heatmaps: Tensor) -> Array:
     """Check heatmaps, and flatten them: an array on the host.
 
@@ -163,13 +160,10 @@ def flatten_maps(heatmaps: Tensor) -> Array:
         TypeError: If the heatmaps are no floating-point tensor.
         ValueError: If they have another number of dimensions.
     """
-    maps: Any = None
-    if isinstance(heatmaps, Tensor):
-        maps = host_array(heatmaps)
+    maps: Any = host_array(heatmaps)
     if maps is None:
-        if not isinstance(heatmaps, Tensor) or not (
-            heatmaps.is_floating_point()
-        ):
+        is_tensor = isinstance(heatmaps, Tensor)
+        if not (is_tensor and heatmaps.is_floating_point()):
             kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
             raise TypeError(
                 f'heatmaps must be a floating-point tensor, got {kind}'

@@ -33,7 +33,7 @@ from ._backend import (
     zeros_like,
 )
 from .covariance import spread
-from .peaks import Peaks, gather_windows
+from .peaks import Peaks, gather_windows, map_middle
 from .refine import Derivatives, limit_step, newton_step
 
 # Newton's method doubles the digits with each step. Clean Gaussians are found
@@ -168,7 +168,7 @@ def fit_gaussian(
         heatmaps, peaks.x, peaks.y, math.ceil(3 * sigma)
     )
     height, width = windows.shape[1:]
-    middle = table_like(windows, _middle, width, height)
+    middle = table_like(windows, map_middle, width, height)
     start = pairs(column, row) - middle
     offset, solved = zeros_like(windows, (len(windows), 2)), peaks.valid | True
     rows: Rows = ALL
@@ -190,7 +190,3 @@ def fit_gaussian(
     if with_covariance:
         covariance = _covariance(start + offset, windows, sigma)
     return offset, solved, covariance
-
-
-def _middle(width: int, height: int) -> np.ndarray:
-    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)

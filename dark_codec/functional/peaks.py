@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ._backend import (
     Array,
     cut_patches,
@@ -90,3 +92,8 @@ def gather_windows(
     top = within(y - radius, 0, height - window_h)
     windows = cut_patches(heatmaps, left, top, window_w, window_h)
     return windows, x - left, y - top
+
+
+def map_middle(width: int, height: int) -> np.ndarray:
+    """The middle (x, y) of a map or window in its px, (2,), float32."""
+    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
