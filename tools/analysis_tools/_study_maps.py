@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -10,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 import torch.nn.functional as F
+from _shared_data import shared_data
 from torch import Tensor
 
 _FILE = 'heatmaps/lsp_test_first250_coco12.npz'
@@ -60,8 +60,7 @@ class Cut(NamedTuple):
 
 def default_file() -> Path:
     """The heatmaps under DARK_CODEC_DATA, or beside the checkout."""
-    shared = Path(__file__).resolve().parents[3] / 'shared' / 'data'
-    return Path(os.environ.get('DARK_CODEC_DATA', shared)) / _FILE
+    return shared_data() / _FILE
 
 
 def load(path: Path) -> tuple[Maps, Tensor]:

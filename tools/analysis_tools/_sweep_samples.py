@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
+from _shared_data import shared_data
 from mmengine.dataset import Compose
 from mmengine.dataset.base_dataset import BaseDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
-_DEFAULT_DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 _HUMANS = ('coco/test_coco.json', 'coco')
 _WHOLE = ('coco/test_coco_wholebody.json', 'coco')
 # MMPose's test data: annotations and images
@@ -42,8 +41,7 @@ _METAINFO = (
 
 def samples_folder() -> Path | None:
     """MMPose's test data, in the folder that DARK_CODEC_DATA names."""
-    data = Path(os.environ.get('DARK_CODEC_DATA', _DEFAULT_DATA))
-    folder = data / 'mmpose_samples'
+    folder = shared_data() / 'mmpose_samples'
     return folder if folder.is_dir() else None
 
 
