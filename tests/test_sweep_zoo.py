@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -196,6 +197,8 @@ def test_what_fails_stays_in_its_process():
     row = run_isolated(np.ones, (2**34,), 2.0)
     assert row['status'] == 'skipped'
     assert row['reason'].startswith('memory')
+    row = run_isolated(cv2.resize, (np.ones((8, 8)), (2**15, 2**15)), 2.0)
+    assert row['status'] == 'skipped'
     row = run_isolated(os._exit, (3,), 2.0)
     assert (row['status'], row['reason']) == (
         'failed',
