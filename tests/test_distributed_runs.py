@@ -73,6 +73,7 @@ class Runs:
 
     def __init__(self, folder):
         self.folder = folder
+        self.started = []
         data = write_data(folder / 'data')
         write_config(folder / 'two.py', data, extra=EXTRA)
         write_config(folder / 'one.py', data, extra=EXTRA + ONE)
@@ -82,7 +83,7 @@ class Runs:
     def start(self, command, log, config, **env):
         """Start a command in the checkout, as it is written."""
         with open(self.folder / log, 'w') as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 ['bash', '-c', command],
                 cwd=ROOT,
                 env={
@@ -96,10 +97,12 @@ class Runs:
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
+        self.started.append(process)
+        return process
 
     def wait(self, process, log, expected=0):
         """The log, if the exit code is as expected."""
-        code = process.wait(timeout=300)
+        code = process.wait(timeout=600)
         text = (self.folder / log).read_text()
         assert code == expected, text
         return text
@@ -123,7 +126,11 @@ class Runs:
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
-    return Runs(tmp_path_factory.mktemp('runs'))
+    made = Runs(tmp_path_factory.mktemp('runs'))
+    yield made
+    # torchrun ends its processes; those that have ended are left alone
+    for process in made.started:
+        process.terminate()
 
 
 @pytest.fixture(scope='module')
