@@ -58,7 +58,9 @@ REFUSED = [
 
 
 def sweep(*arguments, cwd, **env):
-    result = call(TOOL, *arguments, '--out=rows.jsonl', cwd=cwd, **env)
+    # not what is free at the moment
+    fixed = '--memory=8', '--out=rows.jsonl'
+    result = call(TOOL, *arguments, *fixed, cwd=cwd, **env)
     rows = {row['config']: row for row in read_rows(cwd / 'rows.jsonl')}
     return result, rows
 
