@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -222,6 +223,20 @@ class Shard:
         )
 
 
+class _Shards(Sequence):
+    """Shards that are made when asked for: none is kept in memory."""
+
+    def __init__(self, paths: list[Path], info: DumpInfo) -> None:
+        self._paths = paths
+        self._info = info
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        return Shard(self._paths[number], self._info)
+
+
 def shard_path(folder: Path, number: int) -> Path:
     """Where a shard lies."""
     return folder / f'shard_{number:06}.npz'
@@ -268,7 +283,7 @@ class HeatmapDump:
 
     Attributes:
         info (DumpInfo): What is the same for all samples.
-        shards (list[Shard]): In the order of the dataset.
+        shards (Sequence[Shard]): In the order of the dataset.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -285,7 +300,7 @@ class HeatmapDump:
                 f'shards are missing, such as {missing[0]}; dump again into '
                 'the same folder, which goes on from there'
             )
-        self.shards = [Shard(path, self.info) for path in paths]
+        self.shards: Sequence[Shard] = _Shards(paths, self.info)
 
     def __len__(self) -> int:
         return self.info.num_samples

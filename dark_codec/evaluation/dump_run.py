@@ -100,11 +100,13 @@ class DumpHook(Hook):
     Args:
         folder (Path): Of the dump.
         info (DumpInfo): What the dump is to be.
+        config (str): Text of a config file, which goes with the dump.
     """
 
-    def __init__(self, folder: Path, info: DumpInfo) -> None:
+    def __init__(self, folder: Path, info: DumpInfo, config: str) -> None:
         self.folder = folder
         self.info = info
+        self.config = config
         self._decoder = GaussianFitDecoder(info.codec['sigma'])
         self._maps: list[np.ndarray] = []
         self._flips: list[FlipPoints] = []
@@ -120,7 +122,7 @@ class DumpHook(Hook):
         self._shards = iter(runner.test_dataloader.sampler.shards)
         barrier()  # all have looked at the folder before it changes
         if is_main_process():
-            write_head(self.folder, self.info, runner.cfg.pretty_text)
+            write_head(self.folder, self.info, self.config)
         barrier()
 
     def after_test_iter(
@@ -277,14 +279,15 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
     missing = missing_shards(folder, info)
     if not missing:
         return
+    config = cfg.pretty_text
     cfg.model.setdefault('test_cfg', {}).update(output_heatmaps=True)
-    cfg.test_evaluator = []
+    cfg.test_evaluator = []  # a part of the test set is nothing to score
     # update() would merge the keys of two samplers
     cfg.test_dataloader.sampler = dict(
         type='ShardSampler', shards=missing, shard_size=info.shard_size
     )
     cfg.test_dataloader.drop_last = False
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(DumpHook(folder, info))
+    runner.register_hook(DumpHook(folder, info, config))
     runner.test()
     barrier()
