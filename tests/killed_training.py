@@ -120,8 +120,10 @@ def die_after_bytes(size):
 
 def run(program, *arguments):
     if program != 'mmengine':
+        script = ROOT / 'tools' / program
         sys.argv = [program, *arguments]
-        runpy.run_path(str(ROOT / 'tools' / program), run_name='__main__')
+        sys.path.insert(0, str(script.parent))
+        runpy.run_path(str(script), run_name='__main__')
         return
     config, work_dir = arguments
     cfg = Config.fromfile(config)

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,16 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
-from tiny_run import TOOLS, call, free_port, write_config, write_data
+from tiny_run import (
+    TOOLS,
+    call,
+    call_all,
+    ended,
+    free_port,
+    save_weights,
+    write_config,
+    write_data,
+)
 
 from dark_codec import apply_codec
 from dark_codec.evaluation.decoding import codec_config, decode
@@ -30,7 +38,6 @@ from dark_codec.evaluation.patches import cut_patches, paste_patches
 from dark_codec.functional import find_peaks
 
 TOOL = 'analysis_tools/dump_heatmaps.py'
-JOBS = Path(__file__).with_name('killed_training.py')
 FLIP = "model['test_cfg'] = dict(flip_test=True)\n"
 KILL = "custom_hooks = [dict(type='KillAtShard', name='shard_000002.npz')]\n"
 PEOPLE, SHARD = 8, 2
@@ -63,19 +70,9 @@ WIDE = [
 ]
 
 
-def save_weights(config, path):
-    """A checkpoint with weights that give maps with real peaks."""
-    init_default_scope('mmpose')
-    torch.manual_seed(0)
-    model = MODELS.build(apply_codec(Config.fromfile(config)).model)
-    for parameter in model.head.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
-
-
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Dumps by the tool; `codes` has the exit codes, `*.log` the output."""
+    """Dumps by the tool, and what else it was asked."""
     folder = tmp_path_factory.mktemp('a run')
     data = write_data(folder / 'data', PEOPLE)
     config = write_config(folder / 'tiny.py', data, extra=FLIP)
@@ -98,24 +95,8 @@ def folder(tmp_path_factory):
         'other kind': [*tool, '--out=full'],
         'occupied': [*tool, '--out=occupied'],
     }
-    result = subprocess.run(
-        [sys.executable, JOBS],
-        input=json.dumps([[f'{k}.log', *job] for k, job in jobs.items()]),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
-    codes = json.loads(result.stdout.splitlines()[-1])
-    (folder / 'codes').write_text(json.dumps(dict(zip(jobs, codes))))
+    call_all(jobs, folder)
     return folder
-
-
-def ended(folder, name):
-    """Exit code and output of a job."""
-    codes = json.loads((folder / 'codes').read_text())
-    return codes[name], (folder / f'{name}.log').read_text()
 
 
 def shards(path):
