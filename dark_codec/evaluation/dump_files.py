@@ -13,12 +13,12 @@ from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample
 
 from ..engine.atomic_backend import AtomicLocalBackend, remove_unfinished
-from .dump import (
+from .dump import FlipPoints
+from .dump_info import (
     CONFIG_FILE,
     INFO_FILE,
     DumpError,
     DumpInfo,
-    FlipPoints,
     read_info,
     shard_path,
 )
