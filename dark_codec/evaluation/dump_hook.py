@@ -71,7 +71,7 @@ class _Outputs:
     def __init__(self, head: nn.Module) -> None:
         self._forward = head.forward
         self._maps: list[Tensor] = []
-        head.forward = self  # type: ignore[method-assign]
+        head.forward = self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         found = self._forward(*args, **kwargs)
@@ -134,7 +134,8 @@ class DumpHook(Hook):
         self._maps.append(maps.cpu().numpy().astype(self.info.dtype))
         halves = self._outputs.take()
         if self.info.flip_test:
-            self._flips.append(self._flip_points(*halves, outputs[0]))
+            plain, flipped = halves
+            self._flips.append(self._flip_points(plain, flipped, outputs[0]))
         self._samples += outputs
         last = batch_idx + 1 == len(runner.test_dataloader)
         if last or len(self._samples) == self.info.shard_size:
