@@ -2,13 +2,24 @@
 
 import io
 import json
+import re
+import shlex
+import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
-from tiny_run import call_all, ended, save_weights, write_config, write_data
+from tiny_run import (
+    TOOLS,
+    call_all,
+    ended,
+    save_weights,
+    write_config,
+    write_data,
+)
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
@@ -23,6 +34,7 @@ from dark_codec.evaluation.resampling import CocoResampler
 
 DUMP = 'analysis_tools/dump_heatmaps.py'
 COMPARE = 'analysis_tools/compare_decoders.py'
+DOCS = (Path(__file__).parents[1] / 'docs/heatmap_dumps.md').read_text()
 PEOPLE = 12
 # every kind of number that MMPose has for 2D keypoints, and ours
 EXTRA = """
@@ -120,8 +132,40 @@ def folder(tmp_path_factory):
     jobs['default'] = [COMPARE, 'patch', '--out=default', '--draws=0']
     for name, (arguments, _) in REFUSED.items():
         jobs[name] = [COMPARE, *arguments, '--out=refused']
+    jobs['docs'] = documented_comparison()
     call_all(jobs, folder)
     return folder
+
+
+def documented_comparison():
+    """The command with all options in the docs, on these dumps."""
+    command = re.search(
+        r'compare_decoders\.py (DUMP --out REPORT \\\n.*)\n', DOCS
+    )[1].replace('\\\n', '')
+    arguments = shlex.split(command.replace('DUMP', 'full'))
+    return [COMPARE, *arguments, '--draws=2']
+
+
+def test_the_docs_run(folder, monkeypatch, capsys):
+    code, output = ended(folder, 'docs')
+    assert code == 0, output
+    names = {'report.md', 'report.json', 'differences.png'}
+    sweeps = {'sweep_sigma.png', 'sweep_kernel_size.png'}
+    written = {path.name for path in (folder / 'REPORT').iterdir()}
+    assert written == names | sweeps
+    (snippet,) = re.findall(r'```python\n(.*?)```', DOCS, re.DOTALL)
+    monkeypatch.chdir(folder)
+    exec(snippet.replace("'DUMP'", "'full'"), {})
+    assert capsys.readouterr().out.count('(4, 17, 2) (4, 17, 2)') == 3
+
+
+def test_every_short_name_is_in_the_docs():
+    rows = re.findall(r'^\| `([a-z0-9-]+)` \| `\w+Decoder`', DOCS, re.M)
+    sys.path.insert(0, str(TOOLS))
+    sys.path.insert(0, str(TOOLS / 'analysis_tools'))
+    from _compare_decoders import SHORT
+
+    assert rows == list(SHORT)
 
 
 REFUSED = {

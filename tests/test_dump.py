@@ -94,6 +94,7 @@ def folder(tmp_path_factory):
         'other': [TOOL, 'tiny.py', 'other.pth', *full[3:], '--out=full'],
         'other kind': [*tool, '--out=full'],
         'occupied': [*tool, '--out=occupied'],
+        'a file': [*tool, '--out=tiny.py'],
     }
     call_all(jobs, folder)
     return folder
@@ -159,6 +160,7 @@ def test_a_whole_dump_is_not_made_again(folder):
     [
         ('other', 'holds another dump, which differs in checkpoint_hash'),
         ('other kind', 'differs in kind (full there, patch now)'),
+        ('a file', '--out tiny.py'),
         ('occupied', 'other files than a heatmap dump, such as thesis.tex'),
     ],
 )

@@ -40,8 +40,6 @@ def check_folder(folder: Path, info: DumpInfo) -> None:
         DumpError: If another dump, or anything else, is there.
     """
     if not (folder / INFO_FILE).exists():
-        if folder.is_file():
-            raise DumpError(f'{folder} is a file; choose a new folder')
         others = [
             path.name
             for path in sorted(folder.glob('*'))

@@ -98,6 +98,10 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f'the codec of the config: {error}') from error
     try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'--out {args.out}: {error}') from error
+    try:
         dump_heatmaps(cfg, args.out, info)
     except DumpError as error:
         raise UserError(str(error)) from error
