@@ -107,10 +107,10 @@ def folder(tmp_path_factory):
     config = write_config(folder / 'tiny.py', data, extra=EXTRA)
     save_weights(config, folder / 'weights.pth')
     dump = [DUMP, 'tiny.py', 'weights.pth', '--shard-size=4', '--full']
+    init_default_scope('mmpose')
     call_all({'first': [*dump, '--out=first']}, folder)
     code, output = ended(folder, 'first')
     assert code == 0, output
-    init_default_scope('mmpose')
     relabel(folder, np.random.default_rng(1))
     jobs = {'dump': [*dump, '--out=full']}
     jobs['half'] = [*dump, '--out=half', '--dtype=float16']
@@ -120,12 +120,11 @@ def folder(tmp_path_factory):
             *('test.py', 'tiny.py', 'weights.pth', f'--out={i}.json'),
             *('--cfg-options', *options),
         ]
-    compare = [COMPARE, 'full', '--draws=30']
-    decoders = ['--decoders', *DECODERS]
-    jobs['report'] = [*compare, '--out=report', *decoders]
+    compare = [COMPARE, 'full', '--decoders']
+    jobs['report'] = [*compare, *DECODERS, '--draws=20', '--out=report']
     swept = ['--sweep-kernel-size', '3', '7', '--sweep-sigma']
-    few = ['--decoders', 'argmax', "{'type': 'ArgmaxDecoder'}"]
-    jobs['sweep'] = [*compare, '--out=sweep', *few, *swept]
+    few = ['argmax', "{'type': 'ArgmaxDecoder'}", '--draws=2']
+    jobs['sweep'] = [*compare, *few, '--out=sweep', *swept]
     for name in ('half', 'patch'):
         local = ['--draws=0', '--decoders', 'shift', 'dark-max', 'fit']
         jobs[f'of {name}'] = [COMPARE, name, f'--out=of_{name}', *local]
