@@ -1,6 +1,7 @@
 """Dumps of heatmaps: the tool as users run it, and what it writes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,9 @@ def folder(tmp_path_factory):
         'a file': [*tool, '--out=tiny.py'],
         'simcc': [TOOL, 'simcc.py', 'weights.pth', '--out=simcc'],
     }
+    benchmark = ['analysis_tools/benchmark_dump.py', '--out=bench']
+    for turn in ('writes', 'measures'):
+        jobs[turn] = [*benchmark, '--people=300']
     call_all(jobs, folder)
     return folder
 
@@ -194,6 +198,15 @@ def test_two_processes_dump_the_same(folder):
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.count('two is complete') == 1
     assert shards(folder / 'two') == shards(folder / 'full')
+
+
+def test_the_benchmark_measures_what_it_wrote(folder, data_root):
+    code, output = ended(folder, 'writes')
+    assert code == 0, output
+    code, output = ended(folder, 'measures')
+    assert code == 0, output
+    assert '300 people, 2 shards: 0.003 GB' in output
+    assert re.search(r'one draw of AP, .*: 0\.\d+ s', output)
 
 
 # reading
