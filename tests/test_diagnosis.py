@@ -19,6 +19,7 @@ from dark_codec.evaluation.diagnosis import (
 from dark_codec.evaluation.flip_offset import (
     alignment_offset,
     contradiction,
+    expected_offset,
     find_alignment,
     flip_signature,
 )
@@ -195,6 +196,37 @@ def test_offset_between_alignments(stride):
     # half the signature, in y as well
     offset = alignment_offset(INPUT_SIZE, size, 'asymmetric', 'half_pixel')
     np.testing.assert_allclose(offset, ASYMMETRIC[stride] / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize('shift', [None, 0, 1])
+@pytest.mark.parametrize('alignment', ALIGNMENTS)
+@pytest.mark.parametrize('truth', ALIGNMENTS)
+def test_offset_that_the_alignment_explains(alignment, truth, shift):
+    codec = _codec(4, alignment)
+    # near the middle: align_corners has another stride than half_pixel
+    points = np.full((100, 5, 2), [95.5, 127.5])
+    points += np.linspace(-2, 1.9, 100)[:, None, None]
+    plain = _predict(codec, points)
+    unflipped = _unflip(_predict(codec, _mirror(points)))
+    found = find_alignment(
+        *(_decode(codec, maps) for maps in (plain, unflipped)),
+        INPUT_SIZE,
+        _size(4),
+        draws=10,
+    )
+    if shift == 1:
+        unflipped[..., 1:] = unflipped[..., :-1].copy()
+    maps = plain if shift is None else (plain + unflipped) / 2
+    in_truth = _decode(_codec(4, truth), _predict(_codec(4, truth), points))
+    offset = (_decode(codec, maps) - in_truth).mean((0, 1))
+    expected = expected_offset(found, INPUT_SIZE, _size(4), truth, shift)
+    np.testing.assert_allclose(offset, expected, atol=0.01)
+
+
+def test_no_alignment_explains_no_offset(rng):
+    found = find_alignment(*_apart(rng, [5, 0]), INPUT_SIZE, _size(4))
+    offset = expected_offset(found, INPUT_SIZE, _size(4), 'half_pixel')
+    assert offset is None
 
 
 HEATMAP_SIZE = (48, 64)

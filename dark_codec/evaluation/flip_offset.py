@@ -194,6 +194,41 @@ def _nearest(known: dict[str, float], x: float) -> str:
     return min(known, key=lambda name: abs(known[name] - x))
 
 
+def expected_offset(
+    found: FlipOffset,
+    input_size: Size,
+    heatmap_size: Size,
+    truth_alignment: str,
+    flip_shift: float | None = None,
+) -> np.ndarray | None:
+    """How far predictions lie from the truth for the alignment's sake alone.
+
+    Args:
+        found (FlipOffset): From :func:`find_alignment`.
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        truth_alignment (str): How the truth came from input px to heatmap
+            px, one of :data:`dark_codec.functional.ALIGNMENTS`.
+        flip_shift (float, optional): Of predictions from means over a flip
+            test: how far un-flipped maps were moved to the right, in heatmap
+            px. None (the default) for plain predictions.
+
+    Returns:
+        np.ndarray | None: (x, y) in heatmap px, (2,); None if the verdict is
+        'neither'.
+    """
+    if found.verdict == NEITHER:
+        return None
+    # half_pixel and align_corners agree in the middle of the map
+    trained = 'asymmetric' if found.verdict == ASYMMETRIC else 'half_pixel'
+    offset = alignment_offset(
+        input_size, heatmap_size, trained, truth_alignment
+    )
+    if flip_shift is not None:
+        offset[0] += (flip_shift - found.signatures[found.verdict]) / 2
+    return offset
+
+
 def contradiction(found: FlipOffset, alignment: str) -> str:
     """What to tell a user whose config names an alignment.
 
