@@ -77,7 +77,7 @@ def apply_codec(cfg: Config) -> Config:
         _check_buildable(level)
     _check_stride(levels[-1], replaced)
     cfg.codec = levels if isinstance(codec, (list, tuple)) else levels[0]
-    path, head = _decoding_head(cfg)
+    path, head = decoding_head(cfg)
     set_logged(head, 'decoder', levels[-1], path)
     for kind in _ENCODING:
         for path, transform in find_all(cfg, kind):
@@ -101,7 +101,7 @@ def _head(cfg: Config) -> dict:
     return head
 
 
-def _decoding_head(cfg: Config) -> tuple[str, dict]:
+def decoding_head(cfg: Config) -> tuple[str, dict]:
     """The head that has the decoder, and its path.
 
     VisPredictHead wraps another head, and adds the keypoints' visibility.
@@ -114,7 +114,7 @@ def _decoding_head(cfg: Config) -> tuple[str, dict]:
 
 def _replaced_codec(cfg: Config) -> dict:
     """The codec that the head would decode with, a Gaussian heatmap's."""
-    path, head = _decoding_head(cfg)
+    path, head = decoding_head(cfg)
     decoder: Any = head.get('decoder')
     name = type_name(decoder)
     if name not in _GAUSSIAN_CODECS:
@@ -287,7 +287,7 @@ def _check_explicit(cfg: Config) -> None:
     model = cfg.get('model') or {}
     if not isinstance(model.get('head'), dict):
         return
-    where, head = _decoding_head(cfg)
+    where, head = decoding_head(cfg)
     places: dict[str, Any] = {f'{where}.decoder': head.get('decoder')}
     encoding = [
         *find_all(

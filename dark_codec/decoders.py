@@ -38,7 +38,9 @@ from .functional._backend import (
     table_like,
     zeros_like,
 )
+from .functional.fit import window_radius
 from .functional.host import decode_peaks
+from .functional.modulate import STENCIL_RADIUS
 from .functional.peaks import map_middle
 from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
@@ -95,6 +97,9 @@ class HeatmapDecoder(nn.Module):
 
     # a codec gives its own sigma to decoders that use one and have none
     uses_sigma = False
+    # how far from the highest pixel a decoder reads, in heatmap px; None: the
+    # whole map
+    reach: int | None = None
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Refine the peaks of flattened heatmaps.
@@ -184,6 +189,8 @@ def flatten_maps(heatmaps: Tensor) -> Array:
 class ArgmaxDecoder(HeatmapDecoder):
     """The highest pixel itself: the paper's "no shifting"."""
 
+    reach = 0
+
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """No offset at all."""
         return Refinement(
@@ -209,6 +216,7 @@ class QuarterShiftDecoder(HeatmapDecoder):
                 f'variant must be one of {list(SHIFTS)}, got {variant!r}'
             )
         self.variant = variant
+        self.reach = 1 if variant == 'sign' else None
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """A quarter shift for each peak."""
@@ -274,11 +282,13 @@ class TaylorDecoder(HeatmapDecoder):
         self.trust_radius = max(1.0, sigma)
         self.covariance = covariance
         self.modulation = None
+        self.reach = STENCIL_RADIUS
         self._smoothing_variance = 0.0
         if modulation is not None:
             self.modulation = build_part(
                 MODULATIONS, modulation, 'modulation', sigma
             )
+            self.reach = getattr(self.modulation, 'reach', None)
             self._smoothing_variance = kernel_variance(self.modulation.kernel)
         # what decode_peaks does; others may modulate as they like
         self._plain: Any = None
@@ -350,6 +360,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         super().__init__()
         self.sigma = _checked_sigma(sigma, 'GaussianFitDecoder')
         self.covariance = covariance
+        self.reach = window_radius(self.sigma)
 
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """Fitted centres, and quarter shifts where nothing fits."""

@@ -13,6 +13,7 @@ from .functional import (
     opencv_kernel,
 )
 from .functional._backend import Array
+from .functional.modulate import STENCIL_RADIUS
 from .registry import MODULATIONS
 
 
@@ -53,6 +54,10 @@ class GaussianModulation(nn.Module):
             self.kernel = gaussian_kernel(sigma)
         else:
             raise ValueError('GaussianModulation needs sigma or kernel_size')
+        # as that of decoders; the lowest value is one of the whole map
+        self.reach: int | None = None
+        if rescale != 'minmax':
+            self.reach = len(self.kernel) // 2 + STENCIL_RADIUS
 
     def forward(self, heatmaps: Array) -> Array:
         """Modulated heatmaps, (M, H, W) to (M, H, W) float32."""

@@ -55,11 +55,7 @@ def run_tool(main: Callable[[], None]) -> None:
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share."""
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs, checkpoints and results '
-        '(default: work_dir of the config, else work_dirs/<config name>)',
-    )
+    add_run_arguments(parser)
     parser.add_argument(
         '--show-dir', help='folder for pictures of the predictions'
     )
@@ -77,6 +73,15 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1,
         help='seconds for which a window stays (default: 1)',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of everything that runs a config."""
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs, checkpoints and results '
+        '(default: work_dir of the config, else work_dirs/<config name>)',
     )
     parser.add_argument(
         '--cfg-options',

@@ -14,6 +14,13 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..codec import DARKCodec
+from .decoding import (
+    add_predictions,
+    codec_config,
+    decode,
+    evaluate,
+    image_to_input,
+)
 
 
 class _KeepSamplesHook(Hook):
@@ -60,16 +67,12 @@ class Prediction(NamedTuple):
 
     def codec(self, decoder: str | dict) -> DARKCodec:
         """The network's codec with another decoder."""
-        cfg = dict(self.runner.cfg.codec, decoder=decoder)
-        return KEYPOINT_CODECS.build(cfg)
+        codec = codec_config(self.runner.cfg)
+        return KEYPOINT_CODECS.build(dict(codec, decoder=decoder))
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Image px to input px, (I, K, 2): inverts MMPose's estimator."""
-        metas = [sample.metainfo for sample in self.samples]
-        centre = np.array([meta['input_center'] for meta in metas])[:, None]
-        scale = np.array([meta['input_scale'] for meta in metas])[:, None]
-        size = np.array(metas[0]['input_size'])
-        return (points - centre + scale / 2) / scale * size
+        return image_to_input(points, [s.metainfo for s in self.samples])
 
 
 def predict(cfg: Config) -> Prediction:
@@ -106,11 +109,7 @@ def redecode(
         makes them.
     """
     runner, samples, heatmaps = prediction
-    runner.model.head.decoder = prediction.codec(decoder)
-    instances = runner.model.head.decode(heatmaps)
-    runner.model.add_pred_to_datasample(instances, None, samples)
-    evaluator = runner.test_loop.evaluator
-    evaluator.process(samples)
-    metrics = evaluator.evaluate(len(samples))
-    points = [sample.pred_instances.keypoints for sample in samples]
-    return metrics, np.concatenate(points)
+    points, scores = decode(prediction.codec(decoder), heatmaps, len(heatmaps))
+    dicts = [sample.to_dict() for sample in samples]
+    in_image = add_predictions(dicts, points, scores)
+    return evaluate(runner.test_loop.evaluator, dicts), in_image

@@ -141,6 +141,11 @@ def _covariance(centres: Array, windows: Array, sigma: float) -> Array:
     )
 
 
+def window_radius(sigma: float) -> int:
+    """How far from the peak the fit reads, in px."""
+    return math.ceil(3 * sigma)
+
+
 def fit_gaussian(
     heatmaps: Array, peaks: Peaks, sigma: float, with_covariance: bool = False
 ) -> tuple[Array, Array, Array | None]:
@@ -165,7 +170,7 @@ def fit_gaussian(
         Gaussian everywhere.
     """
     windows, column, row = gather_windows(
-        heatmaps, peaks.x, peaks.y, math.ceil(3 * sigma)
+        heatmaps, peaks.x, peaks.y, window_radius(sigma)
     )
     height, width = windows.shape[1:]
     middle = table_like(windows, map_middle, width, height)

@@ -1,0 +1,134 @@
+"""Decode heatmaps that a network has predicted, and score the keypoints.
+
+What MMPose's head and estimator do after the network, without either.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmpose.registry import KEYPOINT_CODECS
+from torch import Tensor
+
+from .._config_tree import type_name, unscoped
+from ..codec import DARKCodec
+from ..config import apply_codec, decoding_head
+
+
+def codec_config(cfg: Config) -> dict:
+    """The DARKCodec that decodes what the model of a config predicts.
+
+    That of the config, or for another codec of Gaussian heatmaps a DARKCodec
+    with its sizes, sigma and alignment.
+
+    Args:
+        cfg (Config): After :func:`dark_codec.apply_codec`. It is not changed.
+
+    Returns:
+        dict: With ``input_size``, ``heatmap_size``, ``sigma`` and
+        ``alignment`` spelt out.
+
+    Raises:
+        ValueError: If the model does not predict Gaussian heatmaps.
+    """
+    decoder: Any = decoding_head(cfg)[1].get('decoder')
+    if type_name(decoder) != 'DARKCodec':
+        own = deepcopy(cfg)
+        own.codec = dict(type='DARKCodec')
+        decoder = decoding_head(apply_codec(own))[1]['decoder']
+    codec = KEYPOINT_CODECS.build(dict(decoder))
+    frames = {
+        key: getattr(codec, key)
+        for key in ('input_size', 'heatmap_size', 'sigma', 'alignment')
+    }
+    spelt_out = dict(unscoped(decoder), type='DARKCodec', **frames)
+    return Config(spelt_out).to_dict()
+
+
+def decode(
+    codec: DARKCodec, heatmaps: Tensor, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode heatmaps in batches.
+
+    Sums of floats depend on how many maps are decoded at a time, in the last
+    digit: batches as in a test give the test's results.
+
+    Args:
+        codec (DARKCodec): What decodes.
+        heatmaps (Tensor): Shape (n, K, H, W).
+        batch_size (int): How many samples at a time.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Keypoints (x, y) in input px,
+        (n, K, 2), and scores (n, K), float32.
+    """
+    points, scores = [], []
+    for start in range(0, len(heatmaps), batch_size):
+        found = codec.batch_decode(heatmaps[start : start + batch_size])
+        points += found[0]
+        scores += found[1]
+    return np.concatenate(points), np.concatenate(scores)
+
+
+def add_predictions(
+    samples: list[dict], points: np.ndarray, scores: np.ndarray
+) -> np.ndarray:
+    """Put predictions into samples, as MMPose's top-down estimator does.
+
+    Args:
+        samples (list[dict]): Data samples as metrics take them: metainfo and
+            ``gt_instances``. ``pred_instances`` is added in place.
+        points (np.ndarray): Keypoints in input px, (n, K, 2).
+        scores (np.ndarray): Shape (n, K).
+
+    Returns:
+        np.ndarray: Keypoints in image px, (n, K, 2), float32.
+    """
+    in_image = np.empty_like(points)
+    for sample, point, score, keypoints in zip(
+        samples, points, scores, in_image
+    ):
+        scale = sample['input_scale']
+        # in this order: the last digits depend on it
+        keypoints[:] = (
+            point / sample['input_size'] * scale
+            + sample['input_center']
+            - 0.5 * scale
+        )
+        truth = sample['gt_instances']
+        sample['pred_instances'] = dict(
+            keypoints=keypoints[None],
+            keypoint_scores=score[None],
+            keypoints_visible=score[None],
+            bboxes=truth['bboxes'],
+            bbox_scores=truth['bbox_scores'],
+        )
+    return in_image
+
+
+def image_to_input(points: np.ndarray, samples: list[dict]) -> np.ndarray:
+    """Image px to input px: inverts MMPose's top-down estimator.
+
+    Args:
+        points (np.ndarray): Shape (n, K, 2).
+        samples (list[dict]): Their n data samples.
+
+    Returns:
+        np.ndarray: Shape (n, K, 2).
+    """
+    centre, scale = (
+        np.array([sample[key] for sample in samples]).reshape(-1, 1, 2)
+        for key in ('input_center', 'input_scale')
+    )
+    size = np.array(samples[0]['input_size'])
+    return (points - centre + scale / 2) / scale * size
+
+
+def evaluate(evaluator: Evaluator, samples: list[dict]) -> dict[str, float]:
+    """What metrics say of samples that hold predictions."""
+    evaluator.process(samples)
+    return evaluator.evaluate(len(samples))
