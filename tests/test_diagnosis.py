@@ -174,9 +174,19 @@ def test_find_alignment_refuses_what_it_cannot_use(rng):
     plain, unflipped = _apart(rng, [0, 0], 4)
     with pytest.raises(ValueError, match=r'\(4, 5, 2\) and \(3, 5, 2\)'):
         find_alignment(plain, unflipped[:3], INPUT_SIZE, _size(4))
-    unflipped[2, 1, 0] = np.nan
-    with pytest.raises(ValueError, match='must be finite'):
+    unflipped[:] = np.nan
+    with pytest.raises(ValueError, match='both plain and un-flipped'):
         find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+
+
+def test_keypoints_without_a_prediction_do_not_count(rng):
+    plain, unflipped = _apart(rng, [0.75, 0])
+    expected = find_alignment(
+        plain[:, 1:], unflipped[:, 1:], INPUT_SIZE, _size(4)
+    )
+    plain[:100, 0], unflipped[100:, 0] = np.nan, np.nan
+    found = find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+    np.testing.assert_equal(found, expected)
 
 
 @pytest.mark.parametrize('stride', ASYMMETRIC)

@@ -120,7 +120,7 @@ def find_alignment(
 
     Args:
         plain (np.ndarray): Predictions on images, (x, y) in heatmap px,
-            (I, K, 2).
+            (I, K, 2); NaN where there is none.
         unflipped (np.ndarray): On the same images mirrored, with columns
             reversed and left and right exchanged, but not shifted.
         input_size (tuple[int, int]): Input size (w, h).
@@ -133,7 +133,7 @@ def find_alignment(
         FlipOffset: With the verdict.
 
     Raises:
-        ValueError: If shapes differ, or a prediction is not finite.
+        ValueError: If shapes differ, or there is not one pair.
     """
     if plain.shape != unflipped.shape or plain.shape[2:] != (2,):
         raise ValueError(
@@ -141,8 +141,8 @@ def find_alignment(
             f'{plain.shape} and {unflipped.shape}'
         )
     apart = np.asarray(plain, np.float64) - unflipped
-    if not np.isfinite(apart).all():
-        raise ValueError('plain and unflipped must be finite')
+    if np.isnan(apart).any(-1).all():
+        raise ValueError('no keypoint is predicted both plain and un-flipped')
     offset = bootstrap(median, by_image(apart, image_ids), draws=draws)
     signatures = {
         name: flip_signature(input_size, heatmap_size, alignment)
