@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
-from tiny_run import TOOLS, call, refused
+from tiny_run import TOOLS, call
 
 from dark_codec import DARKCodec
 from dark_codec.datasets import LSPDataset
@@ -21,12 +22,12 @@ from dark_codec.evaluation.dump_files import write_head, write_shard
 sys.path[:0] = [str(TOOLS), str(TOOLS / 'analysis_tools')]
 
 from _common import UserError  # noqa: E402
-from _diagnose_data import read_archive, read_dump  # noqa: E402
+from _diagnose_archive import read_archive  # noqa: E402
+from _diagnose_data import read_dump  # noqa: E402
 from diagnose_heatmaps import parse_args  # noqa: E402
 
 TOOL = 'analysis_tools/diagnose_heatmaps.py'
 PAGE = Path(__file__).parents[1] / 'docs' / 'diagnosis.md'
-LSP_FLIP = [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6]
 META = parse_pose_metainfo(LSPDataset.METAINFO)
 FLIP = np.array(META['flip_indices'])
 INPUT_SIZE, HEATMAP_SIZE = (96, 128), (24, 32)
@@ -49,9 +50,14 @@ def table_lines(page):
 def lsp(data_root, tmp_path_factory):
     """What the tool makes of a real network's heatmaps."""
     out = tmp_path_factory.mktemp('diagnosis') / 'out'
-    archive = data_root / 'heatmaps' / 'lsp_test_first250_coco12.npz'
-    options = ['--flip-indices', *LSP_FLIP, '--out', out]
-    result = call(TOOL, archive, *options, cwd=out.parent)
+    # the page's own command, with other folders
+    line = re.search(
+        rf'^python tools/{TOOL} (.*npz .*)$', PAGE.read_text(), re.M
+    )
+    archive, *options = shlex.split(line[1])
+    assert options[-2:] == ['--out', 'diagnosis']
+    archive = archive.replace('../shared/data', str(data_root))
+    result = call(TOOL, archive, *options[:-1], out, cwd=out.parent)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith('asymmetric: 0.766 px [0.7')
     return out
@@ -267,11 +273,18 @@ def test_dumps_without_labels_or_flip_test(tmp_path):
     case = read_dump(tmp_path / 'no labels', None)
     assert case.keypoints is None
     assert case.flip_shift == 0
-    write_dump(tmp_path / 'nothing', rng, flip_test=False, labelled=False)
-    options = ['nothing', '--out', 'out']
-    message = refused(call(TOOL, *options, cwd=tmp_path))
-    assert 'neither labels nor a flip test' in message
-    assert not (tmp_path / 'out').exists()
+
+
+def test_nothing_to_be_said(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(4)
+    dump, out = tmp_path / 'dump', tmp_path / 'out'
+    write_dump(dump, rng, flip_test=False, labelled=False)
+    monkeypatch.setattr(sys, 'argv', [TOOL, str(dump), '--out', str(out)])
+    with pytest.raises(SystemExit) as leave:
+        run_tool(main)
+    assert leave.value.code == 2
+    assert 'neither labels nor a flip test' in capsys.readouterr().err
+    assert not out.exists()
 
 
 def write_archive(path, rng, **change):

@@ -19,7 +19,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
 import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
 from _common import UserError, run_tool  # noqa: E402
-from _diagnose_data import SIZES, Case, read_archive, read_dump  # noqa: E402
+from _diagnose_archive import read_archive  # noqa: E402
+from _diagnose_data import SIZES, Case, read_dump  # noqa: E402
 from _diagnose_plot import draw  # noqa: E402
 from _diagnose_report import Findings, as_json, as_page  # noqa: E402
 
