@@ -21,10 +21,10 @@ from dark_codec.evaluation.dump_files import write_head, write_shard
 
 sys.path[:0] = [str(TOOLS), str(TOOLS / 'analysis_tools')]
 
-from _common import UserError  # noqa: E402
+from _common import UserError, run_tool  # noqa: E402
 from _diagnose_archive import read_archive  # noqa: E402
 from _diagnose_data import read_dump  # noqa: E402
-from diagnose_heatmaps import parse_args  # noqa: E402
+from diagnose_heatmaps import main, parse_args  # noqa: E402
 
 TOOL = 'analysis_tools/diagnose_heatmaps.py'
 PAGE = Path(__file__).parents[1] / 'docs' / 'diagnosis.md'
