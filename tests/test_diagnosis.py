@@ -143,7 +143,7 @@ def test_rounded_targets_are_told_apart(rng, alignment, quantise):
     else:
         direction = dict(floor='down', ceil='up')[quantise]
         assert found.verdict == 'neither'
-        assert f'agrees with {name}, rounded {direction}' in found.reason
+        assert f'is nearest to {name}, rounded {direction}' in found.reason
 
 
 def _apart(rng, offset, images=200, scatter=0.5):

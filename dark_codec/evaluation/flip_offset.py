@@ -186,7 +186,7 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
             f'{text} is far from what theory says, '
             f'{signatures[ASYMMETRIC]:.3f} and {signatures[CONSISTENT]:.3f}'
         )
-    reason = f'{text} agrees with {near}, {known[near]:.3f}'
+    reason = f'{text} is nearest to {near}, {known[near]:.3f}'
     return (near if near in signatures else NEITHER), reason
 
 
