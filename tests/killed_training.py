@@ -1,9 +1,12 @@
-"""Trainings that are killed at a chosen moment, for test_resume.py.
+"""Runs of tools that may be killed at a chosen moment, as one process.
+
+For test_resume.py, and for tests that call a tool often: what takes longest,
+the imports, is done once.
 
 ``python killed_training.py < JOBS`` runs, one after the other, each in a
 process of its own, the jobs of a JSON list of [log, program, *arguments],
 and prints the list of their exit codes, below 0 for a signal. The program is
-``train.py``, the tool, or ``mmengine``, MMEngine's runner alone.
+a tool, such as ``train.py``, or ``mmengine``, MMEngine's runner alone.
 
 Nothing that writes is replaced: the process dies by SIGKILL at an event that
 Python reports (PEP 578), or by the kernel's limit on the size of a file,
@@ -82,6 +85,21 @@ class KillAt(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@HOOKS.register_module()
+class KillAtShard(Hook):
+    """Kills the process while a shard of a dump gets its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def before_test(self, runner):
+        sys.addaudithook(self.watch)
+
+    def watch(self, event, args):
+        if event == 'os.rename' and name_of(args[1]) == self.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def name_of(path):
     return os.path.basename(os.fspath(path))
 
@@ -101,9 +119,11 @@ def die_after_bytes(size):
 
 
 def run(program, *arguments):
-    if program == 'train.py':
+    if program != 'mmengine':
+        script = ROOT / 'tools' / program
         sys.argv = [program, *arguments]
-        runpy.run_path(str(ROOT / 'tools' / program), run_name='__main__')
+        sys.path.insert(0, str(script.parent))
+        runpy.run_path(str(script), run_name='__main__')
         return
     config, work_dir = arguments
     cfg = Config.fromfile(config)

@@ -16,8 +16,9 @@ from tiny_run import TOOLS, call
 
 from dark_codec import DARKCodec
 from dark_codec.datasets import LSPDataset
-from dark_codec.evaluation.dump import DumpInfo, FlipPoints
+from dark_codec.evaluation.dump import FlipPoints
 from dark_codec.evaluation.dump_files import write_head, write_shard
+from dark_codec.evaluation.dump_info import DumpInfo
 
 sys.path[:0] = [str(TOOLS), str(TOOLS / 'analysis_tools')]
 
@@ -273,6 +274,24 @@ def test_dumps_without_labels_or_flip_test(tmp_path):
     case = read_dump(tmp_path / 'no labels', None)
     assert case.keypoints is None
     assert case.flip_shift == 0
+
+
+@pytest.mark.parametrize(
+    'lacks, text, key',
+    [
+        ('labelled', 'Nothing is labelled.', 'alignment'),
+        ('flip_test', 'Not known: that takes a flip test', 'error'),
+    ],
+)
+def test_half_a_diagnosis(lacks, text, key, tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    dump, out = tmp_path / 'dump', tmp_path / 'out'
+    write_dump(dump, rng, **{lacks: False})
+    monkeypatch.setattr(sys, 'argv', [TOOL, str(dump), '--out', str(out)])
+    main()
+    assert text in (out / 'diagnosis.md').read_text()
+    assert {'alignment', 'error'} & set(diagnosis(out)) == {key}
+    assert (out / 'diagnosis.png').is_file()
 
 
 def test_nothing_to_be_said(tmp_path, monkeypatch, capsys):

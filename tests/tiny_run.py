@@ -13,6 +13,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from dark_codec import apply_codec  # before MMPose, for its shims
+
+# isort: split
+from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
@@ -184,6 +192,43 @@ def call(tool, *arguments, cwd, **env):
         text=True,
         timeout=600,
     )
+
+
+def call_all(jobs, cwd):
+    """Run tools one after the other, with the imports done once.
+
+    Name -> [tool, *arguments]; :func:`ended` says what came of each. The
+    processes are forked from one, which has `cwd` as its folder.
+    """
+    script = Path(__file__).with_name('killed_training.py')
+    result = subprocess.run(
+        [sys.executable, script],
+        input=json.dumps([[f'{k}.log', *job] for k, job in jobs.items()]),
+        cwd=cwd,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    codes = json.loads(result.stdout.splitlines()[-1])
+    (cwd / 'codes.json').write_text(json.dumps(dict(zip(jobs, codes))))
+
+
+def ended(folder, name):
+    """Exit code and output of a job."""
+    codes = json.loads((folder / 'codes.json').read_text())
+    return codes[name], (folder / f'{name}.log').read_text()
+
+
+def save_weights(config, path):
+    """A checkpoint with random weights that make maps with real peaks."""
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(apply_codec(Config.fromfile(config)).model)
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
 
 
 def refused(result):

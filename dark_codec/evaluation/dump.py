@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,69 +18,25 @@ from torch import Tensor, nn
 
 from ..functional import input_to_heatmap
 from .decoding import image_to_input
-from .exact_json import from_json, to_json
+from .dump_info import (
+    CONFIG_FILE,
+    DumpError,
+    DumpInfo,
+    read_info,
+    shard_path,
+)
+from .exact_json import from_json
 from .patches import paste_patches
 
-FORMAT, VERSION = 'dark_codec heatmap dump', 1
-INFO_FILE, CONFIG_FILE = 'dump.json', 'config.py'
-
-
-class DumpError(ValueError):
-    """A dump cannot be read or written; the message says how to mend it."""
-
-
-@dataclass(frozen=True)
-class DumpInfo:
-    """What is the same for all samples of a dump.
-
-    Attributes:
-        kind (str): ``'patch'`` (windows round the peaks) or ``'full'``.
-        dtype (str): ``'float16'`` or ``'float32'``, of the stored values.
-        patch_radius (int, optional): Of the windows in heatmap px; None for
-            full maps.
-        codec (dict): A DARKCodec: ``input_size``, ``heatmap_size``,
-            ``sigma``, ``alignment``, ...
-        flip_test (bool): Whether the maps are means over a flip test.
-        shift_heatmap (bool): Whether it shifted the flipped maps by 1 px.
-        num_samples (int): Of the test set.
-        shard_size (int): Samples a shard; the last one may have fewer.
-        batch_size (int): Samples a batch of the network.
-        dataset_meta (dict): The dataset's ``metainfo``.
-        config_hash (dict): SHA-256 of the parts of the config that the
-            content follows from.
-        checkpoint (str): Its path, or URL.
-        checkpoint_hash (str): SHA-256 of the file; of a URL, the URL.
-        software (dict): Versions.
-    """
-
-    kind: str
-    dtype: str
-    patch_radius: int | None
-    codec: dict
-    flip_test: bool
-    shift_heatmap: bool
-    num_samples: int
-    shard_size: int
-    batch_size: int
-    dataset_meta: dict
-    config_hash: dict
-    checkpoint: str
-    checkpoint_hash: str
-    software: dict
-
-    @property
-    def num_shards(self) -> int:
-        """How many files there are when all is done."""
-        return -(-self.num_samples // self.shard_size)
-
-    def shard_index(self, number: int) -> range:
-        """Places in the dataset of the samples of a shard."""
-        start = number * self.shard_size
-        return range(start, min(start + self.shard_size, self.num_samples))
-
-    def to_json(self) -> str:
-        """As it stands in ``dump.json``."""
-        return to_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
+# what a file that is cut off or altered may raise when it is read
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+)
 
 
 class FlipPoints(NamedTuple):
@@ -120,23 +77,10 @@ class Shard:
         Raises:
             DumpError: If the file is damaged, or has no such array.
         """
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                # as a whole, for only that compares the checksum
-                data = archive.read(f'{name}.npy')
+        with self._opened() as archive:
+            # as a whole, for only that compares the checksum
+            data = archive.read(f'{name}.npy')
             return np.lib.format.read_array(io.BytesIO(data))
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            KeyError,
-            ValueError,
-        ) as error:
-            raise DumpError(
-                f'{self.path} is damaged ({error}): dump again into the same '
-                'folder, which renews this file'
-            ) from error
 
     def names(self) -> list[str]:
         """Names of the arrays.
@@ -144,10 +88,15 @@ class Shard:
         Raises:
             DumpError: If the file is damaged.
         """
+        with self._opened() as archive:
+            return [Path(name).stem for name in archive.namelist()]
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return [Path(name).stem for name in archive.namelist()]
-        except (zipfile.BadZipFile, OSError) as error:
+                yield archive
+        except _DAMAGE as error:
             raise DumpError(
                 f'{self.path} is damaged ({error}): dump again into the same '
                 'folder, which renews this file'
@@ -222,36 +171,18 @@ class Shard:
         )
 
 
-def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard lies."""
-    return folder / f'shard_{number:06}.npz'
+class _Shards(Sequence):
+    """Shards that are made when asked for: none is kept in memory."""
 
+    def __init__(self, paths: list[Path], info: DumpInfo) -> None:
+        self._paths = paths
+        self._info = info
 
-def read_info(folder: str | Path) -> DumpInfo:
-    """Read ``dump.json``.
+    def __len__(self) -> int:
+        return len(self._paths)
 
-    Args:
-        folder (str | Path): Of the dump.
-
-    Raises:
-        DumpError: If there is none, or it is of another format.
-    """
-    path = Path(folder) / INFO_FILE
-    try:
-        found = from_json(path.read_text())
-        known = found.pop('format'), found.pop('version')
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DumpError(
-            f'{folder} is no heatmap dump: cannot read {path} ({error}); '
-            'make one with tools/analysis_tools/dump_heatmaps.py'
-        ) from error
-    names = {field.name for field in fields(DumpInfo)}
-    if known != (FORMAT, VERSION) or set(found) != names:
-        raise DumpError(
-            f'{path} is of format {known}, but this version of dark_codec '
-            f'reads {(FORMAT, VERSION)}: dump again'
-        )
-    return DumpInfo(**found)
+    def __getitem__(self, number: Any) -> Any:
+        return Shard(self._paths[number], self._info)
 
 
 class HeatmapDump:
@@ -268,7 +199,7 @@ class HeatmapDump:
 
     Attributes:
         info (DumpInfo): What is the same for all samples.
-        shards (list[Shard]): In the order of the dataset.
+        shards (Sequence[Shard]): In the order of the dataset.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -285,7 +216,7 @@ class HeatmapDump:
                 f'shards are missing, such as {missing[0]}; dump again into '
                 'the same folder, which goes on from there'
             )
-        self.shards = [Shard(path, self.info) for path in paths]
+        self.shards: Sequence[Shard] = _Shards(paths, self.info)
 
     def __len__(self) -> int:
         return self.info.num_samples

@@ -13,12 +13,12 @@ from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample
 
 from ..engine.atomic_backend import AtomicLocalBackend, remove_unfinished
-from .dump import (
+from .dump import FlipPoints
+from .dump_info import (
     CONFIG_FILE,
     INFO_FILE,
     DumpError,
     DumpInfo,
-    FlipPoints,
     read_info,
     shard_path,
 )
@@ -166,9 +166,9 @@ def write_shard(
 def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
     """Arrays of what has one shape and dtype; the rest in one as JSON."""
     rows = [_fields(sample) for sample in samples]
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, first in rows[0].items():
-        column = [row.get(name) for row in rows]
+        column: list[Any] = [row.get(name) for row in rows]
         if isinstance(first, np.ndarray) and all(
             isinstance(value, np.ndarray)
             and (value.shape, value.dtype) == (first.shape, first.dtype)

@@ -174,13 +174,14 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
         for rounding, shift in _ROUNDED.items()
     }
     text = f'{x:.3f} px [{offset.low[0]:.3f}, {offset.high[0]:.3f}] in x'
-    near, next_ = sorted(known, key=lambda name: abs(known[name] - x))[:2]
-    ends = (offset.low[0], offset.high[0])
-    if any(_nearest(known, end) != near for end in ends):
-        return NEITHER, (
-            f'{text} does not tell {near} ({known[near]:.3f}) from {next_} '
-            f'({known[next_]:.3f}): more images may'
-        )
+    near = _nearest(known, x)
+    for end in (offset.low[0], offset.high[0]):
+        other = _nearest(known, end)
+        if other != near:
+            return NEITHER, (
+                f'{text} does not tell {near} ({known[near]:.3f}) from '
+                f'{other} ({known[other]:.3f}): more images may'
+            )
     if abs(x - known[near]) > gap / 4:
         return NEITHER, (
             f'{text} is far from what theory says, '

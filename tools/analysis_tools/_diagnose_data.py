@@ -13,7 +13,8 @@ from mmpose.registry import KEYPOINT_CODECS
 from dark_codec.codec import DARKCodec
 from dark_codec.evaluation.decoding import decode
 from dark_codec.evaluation.diagnosis import Keypoints
-from dark_codec.evaluation.dump import DumpError, HeatmapDump, Shard
+from dark_codec.evaluation.dump import HeatmapDump, Shard
+from dark_codec.evaluation.dump_info import DumpError
 from dark_codec.functional import find_peaks, input_to_heatmap
 
 # reads little enough for all dumps, and is finer than the steps of others

@@ -1,0 +1,101 @@
+"""What all samples of a heatmap dump share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from .exact_json import from_json, to_json
+
+FORMAT, VERSION = 'dark_codec heatmap dump', 1
+INFO_FILE, CONFIG_FILE = 'dump.json', 'config.py'
+
+
+class DumpError(ValueError):
+    """A dump cannot be read or written; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class DumpInfo:
+    """What is the same for all samples of a dump.
+
+    Attributes:
+        kind (str): ``'patch'`` (windows round the peaks) or ``'full'``.
+        dtype (str): ``'float16'`` or ``'float32'``, of the stored values.
+        patch_radius (int, optional): Of the windows in heatmap px; None for
+            full maps.
+        codec (dict): A DARKCodec: ``input_size``, ``heatmap_size``,
+            ``sigma``, ``alignment``, ...
+        flip_test (bool): Whether the maps are means over a flip test.
+        shift_heatmap (bool): Whether it shifted the flipped maps by 1 px.
+        num_samples (int): Of the test set.
+        shard_size (int): Samples a shard; the last one may have fewer.
+        batch_size (int): Samples a batch of the network.
+        dataset_meta (dict): The dataset's ``metainfo``.
+        config_hash (dict): SHA-256 of the parts of the config that the
+            content follows from.
+        checkpoint (str): Its path, or URL.
+        checkpoint_hash (str): SHA-256 of the file; of a URL, the URL.
+        software (dict): Versions.
+    """
+
+    kind: str
+    dtype: str
+    patch_radius: int | None
+    codec: dict
+    flip_test: bool
+    shift_heatmap: bool
+    num_samples: int
+    shard_size: int
+    batch_size: int
+    dataset_meta: dict
+    config_hash: dict
+    checkpoint: str
+    checkpoint_hash: str
+    software: dict
+
+    @property
+    def num_shards(self) -> int:
+        """How many files there are when all is done."""
+        return -(-self.num_samples // self.shard_size)
+
+    def shard_index(self, number: int) -> range:
+        """Places in the dataset of the samples of a shard."""
+        start = number * self.shard_size
+        return range(start, min(start + self.shard_size, self.num_samples))
+
+    def to_json(self) -> str:
+        """As it stands in ``dump.json``."""
+        return to_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard lies."""
+    return folder / f'shard_{number:06}.npz'
+
+
+def read_info(folder: str | Path) -> DumpInfo:
+    """Read ``dump.json``.
+
+    Args:
+        folder (str | Path): Of the dump.
+
+    Raises:
+        DumpError: If there is none, or it is of another format.
+    """
+    path = Path(folder) / INFO_FILE
+    try:
+        found = from_json(path.read_text())
+        known = found.pop('format'), found.pop('version')
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise DumpError(
+            f'{folder} is no heatmap dump: cannot read {path} ({error}); '
+            'make one with tools/analysis_tools/dump_heatmaps.py'
+        ) from error
+    names = {field.name for field in fields(DumpInfo)}
+    if known != (FORMAT, VERSION) or set(found) != names:
+        raise DumpError(
+            f'{path} is of format {known}, but this version of dark_codec '
+            f'reads {(FORMAT, VERSION)}: dump again'
+        )
+    return DumpInfo(**found)

@@ -1,0 +1,185 @@
+"""What a metric says of resampled images, without matching them again."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from xtcocotools.cocoeval import COCOeval
+
+
+class Resampler(Protocol):
+    """A metric as a function of the images that it is computed on.
+
+    Attributes:
+        names (list[str]): Of its numbers, with the metric's prefix.
+        images (int): How many images there are.
+    """
+
+    names: list[str]
+    images: int
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """The numbers, (len(names),), of images given by their places."""
+
+
+@contextmanager
+def quiet_metrics() -> Iterator[None]:
+    """Keep metrics from printing and logging."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class SampleResampler:
+    """Any metric that keeps one result a sample: PCK, PCKh, NME, EPE, AUC.
+
+    Args:
+        metric (BaseMetric): Of the dataset.
+        results (list): What it has kept of each sample.
+        image_ids (list): The image of each sample.
+    """
+
+    def __init__(
+        self, metric: BaseMetric, results: list, image_ids: list
+    ) -> None:
+        places = {image: i for i, image in enumerate(dict.fromkeys(image_ids))}
+        self.images = len(places)
+        self._results: list[list] = [[] for _ in places]
+        for image, result in zip(image_ids, results):
+            self._results[places[image]].append(result)
+        self._metric = metric
+        with quiet_metrics():
+            self._keys = list(metric.compute_metrics(results))
+        prefix = f'{metric.prefix}/' if metric.prefix else ''
+        self.names = [prefix + key for key in self._keys]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """The numbers; NaN for those that these images do not give."""
+        results = [kept for i in images for kept in self._results[i]]
+        with quiet_metrics():
+            found = self._metric.compute_metrics(results)
+        return np.array([found.get(key, np.nan) for key in self._keys])
+
+
+class _Matches(NamedTuple):
+    """Of one category and range of areas, D detections by falling score.
+
+    Attributes:
+        image (np.ndarray): Of each detection, (D,).
+        right (np.ndarray): Whether it counts as right, (T, D), float64.
+        wrong (np.ndarray): Whether it counts as wrong, (T, D), float64.
+        people (np.ndarray): Annotated people that count, by image, (I,).
+    """
+
+    image: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
+    people: np.ndarray
+
+
+class CocoResampler:
+    """COCO's AP and AR from matches that ``COCOeval`` has made once.
+
+    ``COCOeval.accumulate`` for images that are drawn several times: each
+    detection counts as often as its image.
+
+    Args:
+        coco_eval (COCOeval): After ``evaluate()``.
+        names (list[str]): Of its statistics.
+    """
+
+    def __init__(self, coco_eval: COCOeval, names: list[str]) -> None:
+        self.names = names
+        self._eval = coco_eval
+        params = coco_eval.params
+        self.images = len(params.imgIds)
+        self._shape = (
+            len(params.iouThrs),
+            len(params.recThrs),
+            len(params.catIds) if params.useCats else 1,
+            len(params.areaRng),
+        )
+        categories, areas = self._shape[2:]
+        table = np.empty((categories, areas, self.images), object)
+        table.ravel()[:] = coco_eval.evalImgs
+        self._matches = [
+            [_matches(table[k, a]) for a in range(areas)]
+            for k in range(categories)
+        ]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """COCO's statistics, as ``COCOeval.summarize`` gives them."""
+        counts = np.bincount(images, minlength=self.images)
+        thresholds, recalls, categories, areas = self._shape
+        precision = -np.ones((thresholds, recalls, categories, areas, 1))
+        recall = -np.ones((thresholds, categories, areas, 1))
+        for k in range(categories):
+            for a in range(areas):
+                found = self._curves(self._matches[k][a], counts)
+                if found is not None:
+                    precision[:, :, k, a, 0], recall[:, k, a, 0] = found
+        self._eval.eval = dict(precision=precision, recall=recall)
+        with redirect_stdout(io.StringIO()):
+            self._eval.summarize()
+        return np.array(self._eval.stats)
+
+    def _curves(
+        self, matches: _Matches, counts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Precision at each recall, (T, R), and highest recall, (T,)."""
+        people = (matches.people * counts).sum()
+        if people == 0:
+            return None
+        weights = counts[matches.image]
+        right = np.cumsum(matches.right * weights, 1)
+        wrong = np.cumsum(matches.wrong * weights, 1)
+        recall = right / people
+        precision = right / (right + wrong + np.spacing(1))
+        # the highest at this recall or a higher one; 0 beyond all
+        precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+        precision = np.pad(precision, ((0, 0), (0, 1)))
+        wanted = self._eval.params.recThrs
+        return (
+            np.stack(
+                [
+                    high[np.searchsorted(reached, wanted)]
+                    for high, reached in zip(precision, recall)
+                ]
+            ),
+            recall.max(1, initial=0),
+        )
+
+
+def _matches(found: np.ndarray) -> _Matches:
+    """Join what ``COCOeval`` found in each image; None where nothing is."""
+    people = np.array(
+        [0 if e is None else (e['gtIgnore'] == 0).sum() for e in found]
+    )
+    there: Any = [(i, e) for i, e in enumerate(found) if e is not None]
+    scores = np.concatenate([e['dtScores'] for _, e in there] or [[]])
+    image = np.repeat(
+        [i for i, _ in there], [len(e['dtScores']) for _, e in there]
+    ).astype(np.intp)
+    order = np.argsort(-scores, kind='mergesort')
+    matched = [e['dtMatches'] for _, e in there] or [np.empty((0, 0))]
+    ignored = [e['dtIgnore'] for _, e in there] or [np.empty((0, 0))]
+    hit = np.concatenate(matched, 1)[:, order] >= 0
+    counts = np.logical_not(np.concatenate(ignored, 1)[:, order])
+    return _Matches(
+        image[order],
+        (hit & counts).astype(np.float64),
+        (~hit & counts).astype(np.float64),
+        people,
+    )
