@@ -154,7 +154,7 @@ def _apart(rng, offset, images=200, scatter=0.5):
 def test_few_or_odd_predictions_have_no_verdict(rng):
     for offset, images, reason in (
         ([0.75, 0], 5, 'more images may'),
-        ([0.5, 0], 2000, 'is far from what theory says'),
+        ([0.5, 0], 400, 'is far from what theory says'),
         ([0.75, 0.4], 200, 'in y, where a mirror changes nothing'),
     ):
         plain, unflipped = _apart(rng, offset, images)
