@@ -281,9 +281,28 @@ def test_known_errors_are_found(rng):
     errors = (keypoints.points - keypoints.truth)[used]
     distance = np.hypot(errors[:, 0], errors[:, 1]).mean()
     assert sum(found.error.values()) == pytest.approx(distance)
-    assert sum(found.error_input.values()) == pytest.approx(4 * distance)
+    in_input = {part: 4 * value for part, value in found.error.items()}
+    assert found.error_input == pytest.approx(in_input)
     assert 0 < found.error['offset'] < math.hypot(*OFFSET)
     np.testing.assert_allclose(found.stride, 4)
+
+
+def test_scatter_is_not_that_of_a_few(rng):
+    keypoints = _keypoints(rng, 100)
+    truth = rng.uniform(10, 40, (100, 5, 2))
+    points = truth + rng.normal(0, 0.1, truth.shape)
+    # a fifth of the hits is far out, to all sides
+    points[::2, 0] += 2.5
+    points[1::2, 0] -= 2.5
+    keypoints = keypoints._replace(
+        points=points, truth=truth, labelled=np.ones((100, 5), bool)
+    )
+    found = diagnose(
+        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=50
+    )
+    assert (found.kinds == KINDS.index('hit')).all()
+    assert np.all(found.scatter.value < 0.2)
+    assert np.all(np.abs(found.offset.value) < 0.05)
 
 
 def _oracle_kind(keypoints, i, k, radius, offset):
