@@ -1,0 +1,262 @@
+"""The alignment that a network was trained with, found without labels.
+
+A network that sees a mirrored image predicts a mirrored heatmap. Its columns
+reversed ("un-flipped"), the map lies on that of the plain image only if the
+alignment is flip-consistent. With stride s, `asymmetric` leaves 1 - 1/s px::
+
+    plain        x / s
+    mirrored     (w - 1 - x) / s
+    un-flipped   W - 1 - (w - 1 - x) / s  =  x / s - (1 - 1/s)
+
+Un-flipped means here: columns reversed, left and right keypoints exchanged,
+and no shift.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..functional import input_to_heatmap
+from .bootstrap import Estimate, bootstrap
+from .robust import by_image, median, spread
+
+Size = tuple[int, int]
+
+ASYMMETRIC, CONSISTENT, NEITHER = 'asymmetric', 'flip-consistent', 'neither'
+# Coordinates that were rounded before the targets were drawn, in heatmap px:
+# plain and un-flipped predictions are off by half a pixel, in opposite
+# directions.
+_ROUNDED = {'': 0.0, ', rounded down': -1.0, ', rounded up': 1.0}
+
+
+class FlipOffset(NamedTuple):
+    """How far plain predictions lie from un-flipped ones, and what it means.
+
+    Attributes:
+        offset (Estimate): Median of plain - un-flipped, (x, y) in heatmap
+            px, each entry (2,).
+        scatter (np.ndarray): Robust standard deviation of that, (2,).
+        signatures (dict[str, float]): What theory says of x, in heatmap px,
+            for 'asymmetric' and 'flip-consistent'.
+        verdict (str): 'asymmetric', 'flip-consistent' (`half_pixel` or
+            `align_corners`) or 'neither'.
+        reason (str): Why.
+    """
+
+    offset: Estimate
+    scatter: np.ndarray
+    signatures: dict[str, float]
+    verdict: str
+    reason: str
+
+
+def flip_signature(
+    input_size: Size, heatmap_size: Size, alignment: str
+) -> float:
+    """How far a plain heatmap lies to the right of the un-flipped one.
+
+    Args:
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        alignment (str): One of :data:`dark_codec.functional.ALIGNMENTS`.
+
+    Returns:
+        float: Along x, in heatmap px.
+
+    Examples:
+        >>> flip_signature((192, 256), (48, 64), 'asymmetric')
+        0.75
+        >>> flip_signature((192, 256), (48, 64), 'half_pixel')
+        0.0
+    """
+    ends = np.array([[0, 0], [input_size[0] - 1, 0]])
+    first, last = input_to_heatmap(ends, input_size, heatmap_size, alignment)
+    # the image's first column, and where its mirror image, the last, lands
+    # when the heatmap's columns are reversed
+    apart = first[0] - (heatmap_size[0] - 1 - last[0])
+    return round(float(apart), 5) + 0.0
+
+
+def alignment_offset(
+    input_size: Size, heatmap_size: Size, alignment: str, other: str
+) -> np.ndarray:
+    """How far an alignment puts a keypoint from where another puts it.
+
+    Args:
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        alignment (str): One of :data:`dark_codec.functional.ALIGNMENTS`.
+        other (str): Likewise.
+
+    Returns:
+        np.ndarray: (x, y) in heatmap px in the middle of the map, (2,).
+
+    Examples:
+        >>> alignment_offset((192, 256), (48, 64), 'asymmetric', 'half_pixel')
+        array([0.375, 0.375], dtype=float32)
+    """
+    middle = (np.array(input_size) - 1) / 2
+    one, two = (
+        input_to_heatmap(middle, input_size, heatmap_size, name)
+        for name in (alignment, other)
+    )
+    return one - two
+
+
+def find_alignment(
+    plain: np.ndarray,
+    unflipped: np.ndarray,
+    input_size: Size,
+    heatmap_size: Size,
+    image_ids: np.ndarray | None = None,
+    draws: int = 500,
+) -> FlipOffset:
+    """Find the alignment that a network's predictions speak for.
+
+    The predictions must be finer than a pixel: argmax and the quarter shift
+    move in steps, and so do their medians.
+
+    Args:
+        plain (np.ndarray): Predictions on images, (x, y) in heatmap px,
+            (I, K, 2); NaN where there is none.
+        unflipped (np.ndarray): On the same images mirrored, with columns
+            reversed and left and right exchanged, but not shifted.
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        image_ids (np.ndarray, optional): The image of each row, (I,): the
+            bootstrap draws images. Defaults to one row an image.
+        draws (int): Resamples for the interval. Defaults to 500.
+
+    Returns:
+        FlipOffset: With the verdict.
+
+    Raises:
+        ValueError: If shapes differ, or there is not one pair.
+    """
+    if plain.shape != unflipped.shape or plain.shape[2:] != (2,):
+        raise ValueError(
+            'plain and unflipped must both have shape (I, K, 2), got '
+            f'{plain.shape} and {unflipped.shape}'
+        )
+    apart = np.asarray(plain, np.float64) - unflipped
+    if np.isnan(apart).any(-1).all():
+        raise ValueError('no keypoint is predicted both plain and un-flipped')
+    offset = bootstrap(median, by_image(apart, image_ids), draws=draws)
+    signatures = {
+        name: flip_signature(input_size, heatmap_size, alignment)
+        for name, alignment in (
+            (ASYMMETRIC, 'asymmetric'),
+            (CONSISTENT, 'half_pixel'),
+        )
+    }
+    verdict, reason = _judge(offset, signatures)
+    return FlipOffset(
+        offset, spread(apart, offset.value), signatures, verdict, reason
+    )
+
+
+def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
+    """The verdict and the reason for it."""
+    gap = signatures[ASYMMETRIC] - signatures[CONSISTENT]
+    if gap == 0:
+        return NEITHER, 'with stride 1 the alignments do not differ in x'
+    x, y = offset.value
+    if abs(y) > gap / 4:
+        return NEITHER, (
+            f'{y:+.3f} px in y, where a mirror changes nothing: are these '
+            'the same images, mirrored left to right?'
+        )
+    known = {
+        name + rounding: value + shift
+        for name, value in signatures.items()
+        for rounding, shift in _ROUNDED.items()
+    }
+    text = f'{x:.3f} px [{offset.low[0]:.3f}, {offset.high[0]:.3f}] in x'
+    near = _nearest(known, x)
+    for end in (offset.low[0], offset.high[0]):
+        other = _nearest(known, end)
+        if other != near:
+            return NEITHER, (
+                f'{text} does not tell {near} ({known[near]:.3f}) from '
+                f'{other} ({known[other]:.3f}): more images may'
+            )
+    if abs(x - known[near]) > gap / 4:
+        return NEITHER, (
+            f'{text} is far from what theory says, '
+            f'{signatures[ASYMMETRIC]:.3f} and {signatures[CONSISTENT]:.3f}'
+        )
+    reason = f'{text} is nearest to {near}, {known[near]:.3f}'
+    return (near if near in signatures else NEITHER), reason
+
+
+def _nearest(known: dict[str, float], x: float) -> str:
+    return min(known, key=lambda name: abs(known[name] - x))
+
+
+def expected_offset(
+    found: FlipOffset,
+    input_size: Size,
+    heatmap_size: Size,
+    truth_alignment: str,
+    flip_shift: float | None = None,
+) -> np.ndarray | None:
+    """How far predictions lie from the truth for the alignment's sake alone.
+
+    Args:
+        found (FlipOffset): From :func:`find_alignment`.
+        input_size (tuple[int, int]): Input size (w, h).
+        heatmap_size (tuple[int, int]): Heatmap size (W, H).
+        truth_alignment (str): How the truth came from input px to heatmap
+            px, one of :data:`dark_codec.functional.ALIGNMENTS`.
+        flip_shift (float, optional): Of predictions from means over a flip
+            test: how far un-flipped maps were moved to the right, in heatmap
+            px. None (the default) for plain predictions.
+
+    Returns:
+        np.ndarray | None: (x, y) in heatmap px, (2,); None if the verdict is
+        'neither'.
+    """
+    if found.verdict == NEITHER:
+        return None
+    # half_pixel and align_corners agree in the middle of the map
+    trained = 'asymmetric' if found.verdict == ASYMMETRIC else 'half_pixel'
+    offset = alignment_offset(
+        input_size, heatmap_size, trained, truth_alignment
+    )
+    if flip_shift is not None:
+        offset[0] += (flip_shift - found.signatures[found.verdict]) / 2
+    return offset
+
+
+def contradiction(found: FlipOffset, alignment: str) -> str:
+    """What to tell a user whose config names an alignment.
+
+    Args:
+        found (FlipOffset): From :func:`find_alignment`.
+        alignment (str): The config's.
+
+    Returns:
+        str: Empty if the predictions do not contradict it.
+    """
+    if found.signatures[ASYMMETRIC] == found.signatures[CONSISTENT]:
+        return ''
+    configured = ASYMMETRIC if alignment == ASYMMETRIC else CONSISTENT
+    if found.verdict == configured:
+        return ''
+    if found.verdict == NEITHER:
+        return (
+            f"the config says alignment='{alignment}'; the heatmaps speak "
+            f'for no alignment: {found.reason}'
+        )
+    meant = (
+        "'asymmetric'"
+        if found.verdict == ASYMMETRIC
+        else "'half_pixel' or 'align_corners'"
+    )
+    return (
+        f"the config says alignment='{alignment}', but the heatmaps speak for "
+        f'{meant}: {found.reason}. Decode with the alignment that the network '
+        'was trained with'
+    )

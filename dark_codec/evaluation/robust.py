@@ -1,0 +1,79 @@
+"""Medians and spreads of keypoints, NaN where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# of a normal distribution: standard deviation / median absolute deviation
+_NORMAL = 1.4826
+
+
+def by_image(
+    values: np.ndarray, image_ids: np.ndarray | None = None
+) -> np.ndarray:
+    """Put people of one image into one row, for the bootstrap over images.
+
+    Args:
+        values (np.ndarray): One row a person, (I, ...).
+        image_ids (np.ndarray, optional): Their images, (I,). Defaults to
+            one person an image.
+
+    Returns:
+        np.ndarray: One row an image, (G, P, ...), float64, with P people in
+        the fullest image; NaN where an image has fewer.
+
+    Raises:
+        ValueError: If there is not one id a person.
+
+    Examples:
+        >>> by_image(np.array([1.0, 2.0, 3.0]), np.array([7, 5, 7]))
+        array([[ 2., nan],
+               [ 1.,  3.]])
+    """
+    if image_ids is None:
+        image_ids = np.arange(len(values))
+    if np.shape(image_ids) != (len(values),):
+        raise ValueError(
+            f'image_ids must have shape ({len(values)},), one for each '
+            f'person, got {np.shape(image_ids)}'
+        )
+    _, image, people = np.unique(
+        image_ids, return_inverse=True, return_counts=True
+    )
+    # place in the image: in the order of the rows
+    order = np.argsort(image, kind='stable')
+    place = np.empty(len(values), np.int64)
+    place[order] = np.arange(len(values)) - np.repeat(
+        np.cumsum(people) - people, people
+    )
+    shape = (len(people), people.max(initial=0), *values.shape[1:])
+    rows = np.full(shape, np.nan)
+    rows[image, place] = values
+    return rows
+
+
+def median(vectors: np.ndarray) -> np.ndarray:
+    """Median of each component of vectors (..., D), without NaN: (D,).
+
+    NaN if nothing is left.
+    """
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    flat = flat[~np.isnan(flat).any(1)]
+    # numpy warns of the median of nothing
+    return np.median(flat, 0) if len(flat) else np.full(flat.shape[1], np.nan)
+
+
+def spread(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Robust standard deviation round a centre, for each component.
+
+    The median absolute deviation, scaled to the standard deviation of a
+    normal distribution.
+
+    Args:
+        vectors (np.ndarray): (..., D); NaN is left out.
+        centre (np.ndarray): (D,).
+
+    Returns:
+        np.ndarray: (D,).
+    """
+    return _NORMAL * median(np.abs(vectors - centre))
