@@ -350,10 +350,11 @@ def filter_maps(maps: Array, taps: tuple[float, ...], gain: Build) -> Array:
         Array: Shape (M, H, W), float32.
     """
     height, width = maps.shape[1:]
-    if isinstance(maps, np.ndarray):
+    if isinstance(maps, np.ndarray) or torch.onnx.is_in_onnx_export():
         # as products with matrices: BLAS is faster than any loop over taps
-        along_y = _host_table(_filter_matrix, (taps, gain, height))
-        along_x = _host_table(_filter_matrix, (taps, gain, width))
+        maps = float32(maps)
+        along_y = table_like(maps, _filter_matrix, taps, gain, height)
+        along_x = table_like(maps, _filter_matrix, taps, gain, width)
         rows = maps.reshape(-1, width) @ along_x.T
         return along_y @ rows.reshape(maps.shape)
     # tap by tap, for the reason that bilinear_forms gives
