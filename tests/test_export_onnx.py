@@ -220,6 +220,9 @@ def test_a_wrong_network_is_noticed(folder):
     unflipped = ExportedEstimator(model, None, uint8=True)
     with pytest.raises(MismatchError, match='heatmaps differ by'):
         check_onnx(graph, unflipped)
+    few = ExportedEstimator(model, flip_indices[:5], uint8=True)
+    with pytest.raises(ValueError, match='5 entries, .* predicts 17'):
+        few(few.example(1))
     model.test_cfg.shift_heatmap = False
     with pytest.raises(MismatchError, match='heatmaps differ by'):
         check_onnx(graph, module)

@@ -119,6 +119,10 @@ class ExportedEstimator(nn.Module):
             tuple[Tensor, Tensor, Tensor]: Keypoints (x, y) in input px,
             (B, K, 2), scores (B, K), and the heatmaps that they come from,
             (B, K, H, W), float32.
+
+        Raises:
+            ValueError: If the heatmaps are not of the codec's size, or not
+                as many as ``flip_indices``.
         """
         if self.uint8:
             # Not the subclass, which keeps books on the samples as well
@@ -145,6 +149,11 @@ class ExportedEstimator(nn.Module):
         """The mean over a picture and its mirror image, as MMPose has it."""
         both = self._heatmaps(torch.cat([image, image.flip(-1)]))
         plain, flipped = both.unflatten(0, (2, -1)).unbind(0)
+        if len(flip_indices) != flipped.shape[1]:
+            raise ValueError(
+                f'flip_indices has {len(flip_indices)} entries, but the head '
+                f'predicts {flipped.shape[1]} heatmaps'
+            )
         flipped = flip_heatmaps(flipped, flip_indices, shift_heatmap=False)
         if self.model.test_cfg.get('shift_heatmap', False):
             # flip_heatmaps writes in place, which ONNX does by scattering

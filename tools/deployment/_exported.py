@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from _common import UserError, carry_codec
+from _metainfo import describe_bad_metainfo
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
@@ -68,7 +69,7 @@ def build_decoder(
     cfg: Config, codec: DARKCodec
 ) -> tuple[ExportedDecoder, list[str] | None]:
     """The decoder alone, and the names of the config's keypoints."""
-    metainfo = dataset_meta_from_config(cfg) or {}
+    metainfo = _metainfo_of(cfg)
     names = keypoint_names(metainfo, metainfo.get('num_keypoints', 0))
     return ExportedDecoder(codec), names
 
@@ -88,7 +89,7 @@ def build_estimator(
         The model, and the names of the keypoints if they are known.
     """
     model = init_model(cfg, device='cpu')
-    metainfo = dataset_meta_from_config(cfg) or {}
+    metainfo = _metainfo_of(cfg)
     if checkpoint is not None:
         metainfo = _load(model, checkpoint) or metainfo
     # as in MMPose, the model's own wins
@@ -124,6 +125,14 @@ def keypoint_names(
     names = metainfo.get('keypoint_id2name', {})
     found = [names.get(i) for i in kept or sorted(names)]
     return found if len(found) == count and None not in found else None
+
+
+def _metainfo_of(cfg: Config) -> dict:
+    """Of the training data, as MMPose's inference takes it from a config."""
+    wrong = describe_bad_metainfo(cfg, ('train',))
+    if wrong:
+        raise UserError(wrong)
+    return dataset_meta_from_config(cfg) or {}
 
 
 def _load(model: TopdownPoseEstimator, path: str) -> dict | None:

@@ -26,7 +26,8 @@ from _common import (  # noqa: E402
 )
 from mmengine.utils import digit_version  # noqa: E402
 
-# Older exporters have no names for dynamic dimensions
+# The first whose exporter gives dynamic dimensions their names
+# (https://github.com/pytorch/pytorch/pull/146321)
 OLDEST_TORCH = '2.7'
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 
