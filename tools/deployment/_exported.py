@@ -132,7 +132,12 @@ def _metainfo_of(cfg: Config) -> dict:
     wrong = describe_bad_metainfo(cfg, ('train',))
     if wrong:
         raise UserError(wrong)
-    return dataset_meta_from_config(cfg) or {}
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    # wrappers as RepeatDataset, into which MMPose does not look
+    while 'metainfo' not in dataset and 'dataset' in dataset:
+        dataset = dataset['dataset']
+    inner = Config(dict(train_dataloader=dict(dataset=dataset)))
+    return dataset_meta_from_config(inner) or {}
 
 
 def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
