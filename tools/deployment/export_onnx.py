@@ -119,16 +119,14 @@ def main() -> None:
     differences = _exported.export_checked(
         module, settings, names, out, args.heatmaps
     )
+    found = ', '.join(
+        f'{name} {value:.1e}'
+        + (' input px' if name == 'keypoints' else ' of the highest')
+        for name, value in differences.items()
+    )
     print(
-        f'Wrote {out}, {out.stat().st_size / 1e6:.1f} MB. It takes '
-        f'{module.inputs[0]}. The largest differences from PyTorch: '
-        f'{differences["keypoints"]:.1e} input px, scores '
-        f'{differences["scores"]:.1e}'
-        + (
-            f', heatmaps {differences["heatmaps"]:.1e} of the highest'
-            if 'heatmaps' in differences
-            else ''
-        )
+        f'Wrote {out}, {out.stat().st_size / 1e6:.1f} MB; the largest '
+        f'differences from PyTorch: {found}'
     )
 
 
