@@ -351,7 +351,9 @@ def filter_maps(maps: Array, taps: tuple[float, ...], gain: Build) -> Array:
     """
     height, width = maps.shape[1:]
     if isinstance(maps, np.ndarray) or torch.onnx.is_in_onnx_export():
-        # as products with matrices: BLAS is faster than any loop over taps
+        # As products with matrices: BLAS is faster than any loop over taps.
+        # So it is in an exported graph, where a runtime that computes in
+        # TF32 does little harm: decoders want the minimum only.
         maps = float32(maps)
         along_y = table_like(maps, _filter_matrix, taps, gain, height)
         along_x = table_like(maps, _filter_matrix, taps, gain, width)
