@@ -194,7 +194,7 @@ class ArgmaxDecoder(HeatmapDecoder):
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """No offset at all."""
         return Refinement(
-            zeros_like(heatmaps, (len(heatmaps), 2)), _everywhere(peaks)
+            zeros_like(heatmaps, (heatmaps.shape[0], 2)), _everywhere(peaks)
         )
 
 

@@ -350,10 +350,13 @@ def filter_maps(maps: Array, taps: tuple[float, ...], gain: Build) -> Array:
         Array: Shape (M, H, W), float32.
     """
     height, width = maps.shape[1:]
-    if isinstance(maps, np.ndarray):
-        # as products with matrices: BLAS is faster than any loop over taps
-        along_y = _host_table(_filter_matrix, (taps, gain, height))
-        along_x = _host_table(_filter_matrix, (taps, gain, width))
+    if isinstance(maps, np.ndarray) or torch.onnx.is_in_onnx_export():
+        # As products with matrices: BLAS is faster than any loop over taps.
+        # So it is in an exported graph, where a runtime that computes in
+        # TF32 does little harm: decoders want the minimum only.
+        maps = float32(maps)
+        along_y = table_like(maps, _filter_matrix, taps, gain, height)
+        along_x = table_like(maps, _filter_matrix, taps, gain, width)
         rows = maps.reshape(-1, width) @ along_x.T
         return along_y @ rows.reshape(maps.shape)
     # tap by tap, for the reason that bilinear_forms gives

@@ -94,7 +94,7 @@ def _pixel_table(length: int, sigma: float) -> np.ndarray:
 def _pixel_axis(place: Array, length: int, sigma: float) -> _Axis:
     """The Gaussians at whole pixels (M,) of windows, from a table."""
     table = table_like(place, _pixel_table, length, sigma)[place]
-    moments = table[:, :-2].reshape(len(place), 3, length)
+    moments = table[:, :-2].reshape(place.shape[0], 3, length)
     return _Axis(moments, table[:, -2], table[:, -1])
 
 
@@ -175,7 +175,7 @@ def fit_gaussian(
     height, width = windows.shape[1:]
     middle = table_like(windows, map_middle, width, height)
     start = pairs(column, row) - middle
-    offset = zeros_like(windows, (len(windows), 2))
+    offset = zeros_like(windows, (windows.shape[0], 2))
     solved = namespace(peaks.valid).ones_like(peaks.valid)
     rows: Rows = ALL
     x, y = _pixel_axis(column, width, sigma), _pixel_axis(row, height, sigma)

@@ -130,7 +130,7 @@ def raw_stencil(heatmaps: Array, peaks: Peaks) -> tuple[Array, Array]:
     """
     size = 2 * STENCIL_RADIUS + 1
     if min(heatmaps.shape[1:]) < size:
-        stencil = zeros_like(heatmaps, (len(heatmaps), size, size))
+        stencil = zeros_like(heatmaps, (heatmaps.shape[0], size, size))
         return stencil, peaks.valid & False
     stencil, column, row = gather_windows(
         heatmaps, peaks.x, peaks.y, STENCIL_RADIUS

@@ -1,0 +1,124 @@
+"""Modules to ONNX graphs that describe themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import onnx
+import torch
+
+from ..codec import DARKCodec
+from ..version import __version__
+from .modules import ExportedDecoder, ExportedEstimator
+
+# The oldest that torch's exporter writes without converting
+OPSET = 18
+
+
+def export_onnx(
+    module: ExportedDecoder | ExportedEstimator,
+    metadata: dict[str, str] | None = None,
+) -> onnx.ModelProto:
+    """Export a module to one graph.
+
+    Args:
+        module (ExportedDecoder | ExportedEstimator): What to export.
+        metadata (dict[str, str], optional): For the graph's
+            ``metadata_props``; see :func:`describe`.
+
+    Returns:
+        onnx.ModelProto: With the module's inputs and outputs, and any number
+        of samples in a batch. No file but this one belongs to it.
+    """
+    # Not one: the exporter would take it for a constant
+    example = (module.example(batch=2),)
+    with torch.no_grad():
+        program: Any = torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            input_names=module.inputs,
+            output_names=module.outputs,
+            dynamic_shapes=(dict(module.dynamic_axes),),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, metadata or {})
+    return proto
+
+
+def subgraph(
+    model: onnx.ModelProto, inputs: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """The part of a graph between these names."""
+    extractor = onnx.utils.Extractor(model)
+    return extractor.extract_model(inputs, outputs)
+
+
+def drop_output(model: onnx.ModelProto, name: str) -> None:
+    """Make an output an inner value of a graph, in place.
+
+    It can still be asked for: see :func:`subgraph`.
+    """
+    outputs = model.graph.output
+    index = [output.name for output in outputs].index(name)
+    model.graph.value_info.append(outputs.pop(index))
+
+
+def describe(
+    module: ExportedDecoder | ExportedEstimator,
+    settings: dict,
+    keypoint_names: list[str] | None,
+) -> dict[str, str]:
+    """What a user of the graph must know, for its ``metadata_props``.
+
+    Args:
+        module (ExportedDecoder | ExportedEstimator): What is exported.
+        settings (dict): The codec's, as configs have them.
+        keypoint_names (list[str], optional): In the order of the output.
+
+    Returns:
+        dict[str, str]: All values but ``dark_codec`` are json.
+    """
+    facts: dict[str, Any] = dict(
+        opset=OPSET,
+        codec=_complete(settings, module.codec),
+        decoder=type(module.codec.decoder).__name__,
+        input_size=module.codec.input_size,
+        heatmap_size=module.codec.heatmap_size,
+        keypoint_names=keypoint_names,
+    )
+    if isinstance(module, ExportedEstimator):
+        facts.update(
+            flip_test=module.flip_indices is not None,
+            uint8=module.uint8,
+            **_normalisation(module.model.data_preprocessor),
+        )
+    texts = {
+        # registered classes may stand for their names
+        key: json.dumps(value, default=str)
+        for key, value in facts.items()
+    }
+    return dict(dark_codec=__version__, **texts)
+
+
+def _complete(settings: dict, codec: DARKCodec) -> dict:
+    """A codec's settings with what it makes of those that are left out."""
+    known = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
+    return {**settings, **{key: getattr(codec, key) for key in known}}
+
+
+def _normalisation(preprocessor: Any) -> dict[str, Any]:
+    """What the data preprocessor does; None for what it does not."""
+    numbers = {
+        key: getattr(preprocessor, key, None) for key in ('mean', 'std')
+    }
+    facts: dict[str, Any] = {
+        key: None if value is None else value.flatten().tolist()
+        for key, value in numbers.items()
+    }
+    swaps = getattr(preprocessor, '_channel_conversion', False)
+    return dict(facts, swaps_red_and_blue=swaps)
