@@ -78,13 +78,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help='seconds for which a window stays (default: 1)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_KeyValuePairs,
-        help='settings that replace those of the config, as key=value; '
-        'lists as key="[a,b]" or key=a,b, without blanks',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -95,19 +89,35 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, as MMPose's tools have it."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_KeyValuePairs,
+        help='settings that replace those of the config, as key=value; '
+        'lists as key="[a,b]" or key=a,b, without blanks',
+    )
+
+
+def read_config(path: str, options: dict | None = None) -> Config:
+    """Read a config file, and merge ``--cfg-options`` into it."""
+    if not os.path.isfile(path):
+        raise UserError(f'the config {path} does not exist')
+    try:
+        cfg = Config.fromfile(path)
+    except (FileNotFoundError, SyntaxError) as error:
+        raise UserError(f'cannot read {path}: {error}') from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError) as error:
+        raise UserError(f'--cfg-options: {error}') from error
+    return cfg
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config file and merge the arguments that the tools share."""
-    if not os.path.isfile(args.config):
-        raise UserError(f'the config {args.config} does not exist')
-    try:
-        cfg = Config.fromfile(args.config)
-    except (FileNotFoundError, SyntaxError) as error:
-        raise UserError(f'cannot read {args.config}: {error}') from error
-    if args.cfg_options is not None:
-        try:
-            cfg.merge_from_dict(args.cfg_options)
-        except (KeyError, TypeError) as error:
-            raise UserError(f'--cfg-options: {error}') from error
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     # MMEngine reads it; mpirun has a name of its own for it.
     rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', args.local_rank)
@@ -168,8 +178,13 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     wrong = describe_bad_metainfo(cfg, loops)
     if wrong:
         raise UserError(wrong)
+    carry_codec(cfg)
+    prepare_distributed(cfg)
+
+
+def carry_codec(cfg: Config) -> Config:
+    """Apply the codec of a config, in place; what is wrong is the user's."""
     try:
-        apply_codec(cfg)
+        return apply_codec(cfg)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'the codec of the config: {error}') from error
-    prepare_distributed(cfg)
