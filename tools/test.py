@@ -4,7 +4,6 @@ Runs from any folder, and imports the dark_codec of the checkout it lies in.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _common import (  # noqa: E402
     UserError,
     add_common_arguments,
+    check_output,
     enable_hook,
     load_config,
     prepare,
@@ -85,22 +85,6 @@ def _enable_badcase(
             f'--badcase: the config has {len(evaluators)} metrics; say by '
             'which to judge in default_hooks.badcase.metric'
         )
-
-
-def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
-    """Make sure that `path` can be written when the run is over."""
-    if not path.endswith(suffixes):
-        raise UserError(
-            f'{option} {path}: the name must end in ' + ', '.join(suffixes)
-        )
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'{option} {path}: {error}') from error
-    target = path if os.path.exists(path) else folder
-    if os.path.isdir(path) or not os.access(target, os.W_OK):
-        raise UserError(f'{option} {path}: cannot be written')
 
 
 def _plain(metric: Any) -> Any:

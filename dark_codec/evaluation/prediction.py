@@ -15,6 +15,16 @@ from torch import Tensor
 
 from ..codec import DARKCodec
 
+DARK = 'Taylor with modulation (DARK)'
+# the paper's Tables 1 and 2, and one that goes beyond it
+DECODERS: dict[str, Any] = {
+    'argmax': 'ArgmaxDecoder',
+    'quarter shift': 'QuarterShiftDecoder',
+    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
+    DARK: 'TaylorDecoder',
+    'Gaussian fit': 'GaussianFitDecoder',
+}
+
 
 class _KeepSamplesHook(Hook):
     """Keeps the samples that a test has predicted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from _common import UserError
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 from mmpose.utils import adapt_mmdet_pipeline
 
@@ -38,9 +39,10 @@ class PersonDetector:
                 f'--det needs MMDetection ({error}): pip install mmdet==3.3.0'
             ) from error
         # a palette of its own would be looked for in the training data
-        self.model = init_detector(
-            cfg, checkpoint, palette='coco', device=device
-        )
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            self.model = init_detector(
+                cfg, checkpoint, palette='coco', device=device
+            )
         self.model.cfg = adapt_mmdet_pipeline(self.model.cfg)
         self.cat_id = cat_id
         self.bbox_thr = bbox_thr

@@ -14,6 +14,7 @@ from _common import (  # noqa: E402, I001  before MMPose
     UserError,
     add_cfg_options,
     carry_codec,
+    check_checkpoint,
     read_config,
     run_tool,
 )
@@ -93,12 +94,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_checkpoint(option: str, path: str) -> None:
-    """Make sure that weights are there; those on the web are not looked at."""
-    if '://' not in path and not Path(path).is_file():
-        raise UserError(f'{option}: the checkpoint {path} does not exist')
-
-
 def detection_config(name: str) -> Config:
     """Read a config file, or one that comes with a package."""
     if '::' not in name:
@@ -131,10 +126,10 @@ def main() -> None:
     images = find_images(args.images)
     boxes = None if args.boxes is None else read_boxes(args.boxes, images)
     cfg = carry_codec(read_config(args.pose[0], args.cfg_options))
-    check_checkpoint('--pose', args.pose[1])
+    check_checkpoint(args.pose[1])
     if args.det is not None:
         det_cfg = detection_config(args.det[0])
-        check_checkpoint('--det', args.det[1])
+        check_checkpoint(args.det[1])
     pictures = make_folders(args.out)
     estimator = PoseEstimator(
         cfg, args.pose[1], args.device, args.covariance, args.heatmap
