@@ -132,6 +132,8 @@ def load_sample(cfg: Config, args: argparse.Namespace, metainfo: dict) -> dict:
     if args.image is not None:
         pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
         return pipeline({**read_image(args.image, args.box), **metainfo})
+    for _, pack in find_all(cfg.test_dataloader, 'PackPoseInputs'):
+        pack.pack_transformed = True
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     if not 0 <= args.index < len(dataset):
         raise UserError(
@@ -162,7 +164,8 @@ def predict(
         (sample,) = model.test_step(pseudo_collate([data]))
     people = sample.gt_instances
     truth = None
-    if 'keypoints_visible' in people and people.keypoints_visible[0, keypoint]:
+    known = 'transformed_keypoints' in people
+    if known and people.keypoints_visible[0, keypoint]:
         truth = input_to_heatmap(
             people.transformed_keypoints[0, keypoint],
             codec.input_size,
@@ -253,8 +256,6 @@ def main() -> None:
             f'the head decodes with {settings.get("type")}: put '
             "codec=dict(type='DARKCodec') into the config"
         )
-    for _, pack in find_all(cfg.test_dataloader, 'PackPoseInputs'):
-        pack.pack_transformed = True
     cfg.model.test_cfg.output_heatmaps = True
     model = init_model(cfg, args.checkpoint, device=args.device)
     metainfo = model.dataset_meta
