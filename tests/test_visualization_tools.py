@@ -76,21 +76,16 @@ def test_targets_have_their_peaks_at_the_keypoints(
 
 
 def test_browse_targets(folder):
-    config = write_config(folder / 'tiny.py', folder / 'data', extra=ON_DEVICE)
-    for name in ('one', 'two'):
-        result = call(
-            'visualization/browse_targets.py',
-            config,
-            '--samples=4',
-            f'--out=new/{name}.png',
-            cwd=folder,
-        )
-        assert result.returncode == 0, result.stderr
-    one, two = (
-        cv2.imread(str(folder / f'new/{n}.png')) for n in ('one', 'two')
+    config = write_config(folder / 'tiny.py', folder / 'data')
+    result = call(
+        'visualization/browse_targets.py',
+        config,
+        '--samples=4',
+        '--out=new/folder/targets.png',
+        cwd=folder,
     )
-    assert one.std() > 20
-    np.testing.assert_array_equal(one, two)  # the seed is fixed
+    assert result.returncode == 0, result.stderr
+    assert cv2.imread(str(folder / 'new/folder/targets.png')).std() > 20
 
 
 @pytest.mark.parametrize(
