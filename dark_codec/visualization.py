@@ -162,16 +162,17 @@ def draw_covariances(
             continue
         variances, directions = np.linalg.eigh(covariance)
         width, height = 2 * np.sqrt(np.maximum(variances, 0))
-        x, y = directions[:, 0]
+        right, down = directions[:, 0]
+        x, y = point
         ax.add_patch(
             Ellipse(
-                tuple(point),
+                (x, y),
                 width,
                 height,
-                angle=np.degrees(np.arctan2(y, x)),
+                angle=np.degrees(np.arctan2(down, right)),
                 fill=False,
                 edgecolor=color,
-                linewidth=1.5,
+                linewidth=1.2,
             )
         )
     return ax

@@ -15,7 +15,7 @@ from dark_codec.visualization import (
 
 @pytest.fixture
 def ax():
-    figure = Figure(figsize=(0.96, 1.28), dpi=100)
+    figure = Figure(figsize=(0.75, 1), dpi=128)
     FigureCanvasAgg(figure)
     return figure.add_axes((0, 0, 1, 1))
 

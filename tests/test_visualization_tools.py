@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from tiny_run import TOOLS, call, refused, write_config, write_data
+from tiny_run import TOOLS, call, write_config, write_data
 
 from dark_codec import apply_codec
 from dark_codec.evaluation.logs import read_scalars
@@ -92,13 +92,15 @@ def test_browse_targets(folder):
     'arguments, message',
     [
         (['no.py'], 'no.py does not exist'),
-        (['tiny.py', '--out=a.txt'], r'must end in .png'),
+        (['tiny.py', '--out=a.txt'], 'must end in .png'),
         (['tiny.py', '--samples=0'], '--samples must be 1 at least'),
     ],
 )
-def test_browse_refuses(folder, arguments, message):
-    result = call('visualization/browse_targets.py', *arguments, cwd=folder)
-    assert message in refused(result)
+def test_browse_refuses(browse, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(sys, 'argv', ['browse_targets.py', *arguments])
+    with pytest.raises(SystemExit, match='2'):
+        browse['run_tool'](browse['main'])
+    assert message in capsys.readouterr().err
 
 
 # logs

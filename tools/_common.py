@@ -203,6 +203,14 @@ def check_checkpoint(path: str) -> None:
         raise UserError(f'the checkpoint {path} does not exist')
 
 
+def head_decoder(cfg: Config) -> dict:
+    """The codec config of the head, of the finest level."""
+    head = cfg.model.head
+    # VisPredictHead wraps another head
+    decoder = head.get('pose_cfg', head).get('decoder') or {}
+    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
+
+
 def carry_codec(cfg: Config) -> Config:
     """Apply the codec of a config, in place; what is wrong is the user's."""
     try:

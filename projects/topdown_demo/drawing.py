@@ -20,7 +20,7 @@ from dark_codec.visualization import (
 
 from .poses import Poses
 
-_DPI = 100
+_DPI = 128  # a power of two: sizes in inches are exact
 
 
 class PoseArtist:
@@ -74,15 +74,8 @@ def _lay_heatmaps(ax: Axes, poses: Poses) -> None:
 def _paint(image: np.ndarray, draw: Callable[[Axes], None]) -> np.ndarray:
     """Draw on an image by matplotlib; pixel for pixel of the same size."""
     height, width = image.shape[:2]
-    # a little more: matplotlib cuts the fraction off that rounding leaves
-    size = (width + 0.01) / _DPI, (height + 0.01) / _DPI
-    figure = Figure(figsize=size, dpi=_DPI)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
-    ax = draw_picture(figure.add_axes((0, 0, 1, 1)), image)
-    # a pixel is a pixel, not two that are mixed
-    ax.images[0].set_interpolation('none')
-    ax.set_aspect('auto')
-    draw(ax)
-    ax.set_aspect('auto')
+    draw(draw_picture(figure.add_axes((0, 0, 1, 1)), image))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., 2::-1].copy()

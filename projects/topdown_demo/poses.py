@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _common import UserError
+from _common import UserError, head_decoder
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.apis import inference_topdown, init_model
@@ -124,13 +124,12 @@ class PoseEstimator:
 
 def _codec(cfg: Config, covariance: bool) -> DARKCodec:
     """The codec of the config, with covariances if wanted."""
-    head = cfg.model.head
-    settings = head.get('pose_cfg', head)['decoder']
-    if settings['type'] != 'DARKCodec':
+    settings = head_decoder(cfg)
+    if settings.get('type') != 'DARKCodec':
         raise UserError(
             '--covariance and --heatmap need DARKCodec, not '
-            f"{settings['type']}: put codec=dict(type='DARKCodec') into the "
-            'config'
+            f'{settings.get("type")}: put '
+            "codec=dict(type='DARKCodec') into the config"
         )
     decoder = settings.get('decoder', 'TaylorDecoder')
     decoder = dict(type=decoder) if isinstance(decoder, str) else decoder

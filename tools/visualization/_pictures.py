@@ -1,4 +1,4 @@
-"""What the tools for pictures share: files, and the codec of a config."""
+"""What the tools for pictures share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from _common import check_output
 from matplotlib.figure import Figure
-from mmengine.config import Config
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 
@@ -24,11 +23,3 @@ def save_picture(figure: Figure, path: str) -> None:
     figure.savefig(unfinished, dpi=100)
     os.replace(unfinished, path)
     print(f'drawn: {path}')
-
-
-def head_decoder(cfg: Config) -> dict:
-    """The codec config of the head, of the finest level."""
-    head = cfg.model.head
-    # VisPredictHead wraps another head
-    decoder = head.get('pose_cfg', head).get('decoder') or {}
-    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder

@@ -20,15 +20,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 from _common import (  # noqa: E402, I001  before MMPose
     UserError,
     add_cfg_options,
+    head_decoder,
     prepare,
     read_config,
     run_tool,
 )
-from _pictures import (  # noqa: E402
-    check_picture,
-    head_decoder,
-    save_picture,
-)
+from _pictures import check_picture, save_picture  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from mmengine.config import Config  # noqa: E402
@@ -181,8 +178,8 @@ def draw(targets: list[Target], alignment: str) -> Figure:
 def main() -> None:
     """Load, encode, draw."""
     args = parse_args()
-    check_picture(args.out)
     cfg = read_config(args.config, args.cfg_options)
+    check_picture(args.out)
     prepare(cfg, ('train',))
     # what does not know its scope is MMPose's
     init_default_scope(cfg.get('default_scope', 'mmpose'))

@@ -21,15 +21,12 @@ from _common import (  # noqa: E402, I001  before MMPose
     add_cfg_options,
     carry_codec,
     check_checkpoint,
+    head_decoder,
     prepare,
     read_config,
     run_tool,
 )
-from _pictures import (  # noqa: E402
-    check_picture,
-    head_decoder,
-    save_picture,
-)
+from _pictures import check_picture, save_picture  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -243,9 +240,9 @@ def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
 def main() -> None:
     """Predict, decode, draw."""
     args = parse_args()
-    check_picture(args.out)
     cfg = read_config(args.config, args.cfg_options)
     check_checkpoint(args.checkpoint)
+    check_picture(args.out)
     if args.image is None:
         prepare(cfg, ('test',))
     else:

@@ -104,8 +104,8 @@ def draw(runs: dict[Path, Scalars], keys: list[str]) -> Figure:
 def main() -> None:
     """Read and draw."""
     args = parse_args()
-    check_picture(args.out)
     runs = {work_dir: read(work_dir) for work_dir in args.work_dirs}
+    check_picture(args.out)
     keys = args.keys or default_keys(next(iter(runs.values())))
     save_picture(draw(runs, keys), args.out)
 
