@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
@@ -112,7 +113,7 @@ def overlay_heatmap(
     """Lay a heatmap over a picture, transparent where it is 0.
 
     Args:
-        ax (Axes): With a picture; its limits stay.
+        ax (Axes): With the picture, as :func:`draw_picture` draws it.
         heatmap (Array): Shape (H, W). What is above 1 is drawn as 1, the
             peak of the training targets, and what is below 0 as 0.
         corners (np.ndarray): Where the outer corners of the heatmap lie on
@@ -124,18 +125,14 @@ def overlay_heatmap(
         Axes: ``ax``.
     """
     values = np.clip(np.asarray(heatmap, dtype=np.float32), 0, 1)
-    limits = ax.get_xlim(), ax.get_ylim()
-    (left, top), (right, bottom) = np.asarray(corners, dtype=float)
-    ax.imshow(
-        values,
-        cmap='inferno',
-        vmin=0,
-        vmax=1,
-        alpha=opacity * values,
-        extent=(left, right, bottom, top),
-        interpolation='bilinear',
-    )
-    ax.set(xlim=limits[0], ylim=limits[1])
+    height, width = ax.images[0].get_size()
+    first, last = np.asarray(corners, dtype=float)
+    scale = (last - first) / values.shape[::-1]
+    # on the picture's own pixels: imshow(extent=...) is off by up to one
+    # where a heatmap ends beyond the axes
+    matrix = np.column_stack([np.diag(scale), first + scale / 2])
+    values = cv2.warpAffine(values, matrix, (width, height))
+    ax.imshow(values, cmap='inferno', vmin=0, vmax=1, alpha=opacity * values)
     return ax
 
 

