@@ -96,7 +96,11 @@ def test_browse_targets(folder):
         (['tiny.py', '--samples=0'], '--samples must be 1 at least'),
     ],
 )
-def test_browse_refuses(browse, monkeypatch, capsys, arguments, message):
+def test_browse_refuses(
+    browse, folder, monkeypatch, capsys, arguments, message
+):
+    write_config(folder / 'tiny.py', folder / 'data')
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, 'argv', ['browse_targets.py', *arguments])
     with pytest.raises(SystemExit, match='2'):
         browse['run_tool'](browse['main'])

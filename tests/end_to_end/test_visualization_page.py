@@ -54,10 +54,10 @@ def rows(printed):
     return {r[0].strip(): [float(x) for x in r[1:]] for r in cells[2:]}
 
 
-@pytest.mark.parametrize('name', ['targets', 'decoders', 'logs'])
+@pytest.mark.parametrize('name', ['targets.jpg', 'decoders.png', 'logs.png'])
 def test_the_pictures_are_drawn_as_shown(done, name):
-    drawn = cv2.imread(str(done.folder / f'{name}.png'))
-    shown = cv2.imread(str(ROOT / f'docs/images/visualization/{name}.png'))
+    drawn = cv2.imread(str(done.folder / name))
+    shown = cv2.imread(str(ROOT / 'docs/images/visualization' / name))
     # fonts differ a little between machines
     np.testing.assert_allclose(drawn.shape, shown.shape, atol=30)
     assert drawn.std() > 20
