@@ -289,22 +289,21 @@ class DARKCodec(BaseKeypointCodec):
         decoded = self._decode_maps(self._checked_maps(heatmaps))
         return decoded.as_tensors(heatmaps.shape[:2])
 
-    def _decode_maps(self, maps: Array) -> Decoded:
-        """Decode (M, H, W) maps to points in input px."""
-        decoded = self.decoder.decode_maps(maps)
-        frames = (self.input_size, self.heatmap_size, self.alignment)
-        points = heatmap_to_input(decoded.points, *frames)
-        if self.correct_flip_shift or self.use_udp:
-            points = self._restorable(points)
-        covariance = decoded.covariance
-        if covariance is not None:
-            covariance = covariance_to_input(covariance, *frames)
-        if covariance is not None and self.use_udp:
-            covariance = scale_covariance(covariance, *self._udp_stretch)
-        return Decoded(points, decoded.scores, decoded.refined, covariance)
+    def to_input(self, points: Array) -> Array:
+        """Heatmap px to input px, as decoding does.
 
-    def _restorable(self, points: Array) -> Array:
-        """Input px from which MMPose's estimators restore image px exactly."""
+        MMPose's estimators restore image px from these: they include what
+        ``use_udp`` and ``correct_flip_shift`` ask for.
+
+        Args:
+            points (Array): Points (x, y) in heatmap px, (M, 2).
+
+        Returns:
+            Array: Points (x, y) in input px, (M, 2), float32.
+        """
+        points = heatmap_to_input(points, *self._frames)
+        if not (self.correct_flip_shift or self.use_udp):
+            return points
         x, y = points[:, 0], points[:, 1]
         if self.correct_flip_shift:
             x = x - 0.5
@@ -312,6 +311,25 @@ class DARKCodec(BaseKeypointCodec):
             across, down = self._udp_stretch
             x, y = x * across, y * down
         return namespace(points).stack([x, y], 1)
+
+    def _decode_maps(self, maps: Array) -> Decoded:
+        """Decode (M, H, W) maps to points in input px."""
+        decoded = self.decoder.decode_maps(maps)
+        covariance = decoded.covariance
+        if covariance is not None:
+            covariance = covariance_to_input(covariance, *self._frames)
+        if covariance is not None and self.use_udp:
+            covariance = scale_covariance(covariance, *self._udp_stretch)
+        return Decoded(
+            self.to_input(decoded.points),
+            decoded.scores,
+            decoded.refined,
+            covariance,
+        )
+
+    @property
+    def _frames(self) -> tuple[tuple[int, int], tuple[int, int], str]:
+        return self.input_size, self.heatmap_size, self.alignment
 
     @property
     def _udp_stretch(self) -> tuple[float, float]:

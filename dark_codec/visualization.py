@@ -1,4 +1,4 @@
-"""Drawing on matplotlib axes: heatmaps, keypoints, quantisation.
+"""Drawing on matplotlib axes: heatmaps, keypoints, covariances, quantisation.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Ellipse
 
 from .functional._backend import Array
 from .functional.encode import QUANTISERS, quantise_points
@@ -84,6 +86,92 @@ def show_window(ax: Axes, centre: Sequence[float], radius: float) -> Axes:
     ax.set_facecolor('0.5')
     ax.set_xlim(x - radius, x + radius)
     ax.set_ylim(y + radius, y - radius)
+    return ax
+
+
+def draw_picture(ax: Axes, picture: np.ndarray) -> Axes:
+    """Draw a picture that fills the axes, pixel centres at integers.
+
+    Args:
+        ax (Axes): Where to draw.
+        picture (np.ndarray): Blue, green, red, as OpenCV reads it, (h, w, 3),
+            uint8.
+
+    Returns:
+        Axes: ``ax``, without ticks and frame.
+    """
+    height, width = picture.shape[:2]
+    ax.imshow(picture[..., ::-1])
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    ax.set_axis_off()
+    return ax
+
+
+def overlay_heatmap(
+    ax: Axes, heatmap: Array, corners: np.ndarray, opacity: float = 0.7
+) -> Axes:
+    """Lay a heatmap over a picture, transparent where it is 0.
+
+    Args:
+        ax (Axes): With the picture, as :func:`draw_picture` draws it.
+        heatmap (Array): Shape (H, W). What is above 1 is drawn as 1, the
+            peak of the training targets, and what is below 0 as 0.
+        corners (np.ndarray): Where the outer corners of the heatmap lie on
+            the picture, the points (-0.5, -0.5) and (W - 0.5, H - 0.5) in
+            heatmap px: (2, 2), (x, y) in picture px.
+        opacity (float): Of a 1.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    values = np.clip(np.asarray(heatmap, dtype=np.float32), 0, 1)
+    height, width = ax.images[0].get_size()
+    first, last = np.asarray(corners, dtype=float)
+    scale = (last - first) / values.shape[::-1]
+    # on the picture's own pixels: imshow(extent=...) is off by up to one
+    # where a heatmap ends beyond the axes
+    matrix = np.column_stack([np.diag(scale), first + scale / 2])
+    values = cv2.warpAffine(values, matrix, (width, height))
+    ax.imshow(values, cmap='inferno', vmin=0, vmax=1, alpha=opacity * values)
+    return ax
+
+
+def draw_covariances(
+    ax: Axes,
+    points: np.ndarray,
+    covariances: np.ndarray,
+    color: str = COLORS[4],
+) -> Axes:
+    """Draw ellipses of one standard deviation round points.
+
+    Args:
+        ax (Axes): Where to draw.
+        points (np.ndarray): Points (x, y) in px of the axes, (K, 2).
+        covariances (np.ndarray): In the square of these px, (K, 2, 2), x
+            first. One that is not finite is left out: nothing is known.
+        color (str): Of the lines.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    for point, covariance in zip(points, covariances):
+        if not np.isfinite(covariance).all():
+            continue
+        variances, directions = np.linalg.eigh(covariance)
+        width, height = 2 * np.sqrt(np.maximum(variances, 0))
+        right, down = directions[:, 0]
+        x, y = point
+        ax.add_patch(
+            Ellipse(
+                (x, y),
+                width,
+                height,
+                angle=np.degrees(np.arctan2(down, right)),
+                fill=False,
+                edgecolor=color,
+                linewidth=1.2,
+            )
+        )
     return ax
 
 

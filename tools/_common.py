@@ -190,9 +190,8 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if cfg.get(f'{loops[0]}_dataloader') is None:
         raise UserError(f'the config has no {loops[0]}_dataloader')
     load_from = cfg.get('load_from')
-    if load_from and '://' not in load_from:
-        if not os.path.isfile(os.path.expanduser(load_from)):
-            raise UserError(f'the checkpoint {load_from} does not exist')
+    if load_from:
+        check_checkpoint(load_from)
     missing = describe_missing_data(cfg, loops)
     if missing:
         raise UserError(missing)
@@ -217,6 +216,20 @@ def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
     target = path if os.path.exists(path) else folder
     if os.path.isdir(path) or not os.access(target, os.W_OK):
         raise UserError(f'{option} {path}: cannot be written')
+
+
+def check_checkpoint(path: str) -> None:
+    """Make sure that weights are there; those on the web are not looked at."""
+    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+        raise UserError(f'the checkpoint {path} does not exist')
+
+
+def head_decoder(cfg: Config) -> dict:
+    """The codec config of the head, of the finest level."""
+    head = cfg.model.head
+    # VisPredictHead wraps another head
+    decoder = head.get('pose_cfg', head).get('decoder') or {}
+    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
 
 
 def carry_codec(cfg: Config) -> Config:

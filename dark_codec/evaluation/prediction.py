@@ -22,6 +22,16 @@ from .decoding import (
     image_to_input,
 )
 
+DARK = 'Taylor with modulation (DARK)'
+# the paper's Tables 1 and 2, and one that goes beyond it
+DECODERS: dict[str, Any] = {
+    'argmax': 'ArgmaxDecoder',
+    'quarter shift': 'QuarterShiftDecoder',
+    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
+    DARK: 'TaylorDecoder',
+    'Gaussian fit': 'GaussianFitDecoder',
+}
+
 
 class _KeepSamplesHook(Hook):
     """Keeps the samples that a test has predicted."""

@@ -7,7 +7,6 @@ and writes the results beside this file.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -21,20 +20,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 from _common import prepare  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
+from dark_codec.evaluation.logs import read_scalars  # noqa: E402
 from dark_codec.evaluation.prediction import (  # noqa: E402
+    DARK,
+    DECODERS,
     Prediction,
     predict,
     redecode,
 )
 from dark_codec.visualization import COLORS, draw_skeleton  # noqa: E402
 
-DECODERS = {
-    'argmax': 'ArgmaxDecoder',
-    'quarter shift': 'QuarterShiftDecoder',
-    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
-    'Taylor with modulation (DARK)': 'TaylorDecoder',
-    'Gaussian fit': 'GaussianFitDecoder',
-}
 THRESHOLDS = ('0.2', '0.1', '0.05')
 _GRID = (2, 6)  # rows and columns of photographs
 _EVERY = 83  # of the 1000 test photographs: the grid spans them all
@@ -77,14 +72,11 @@ def pck(metrics: dict[str, float], joint: str = '') -> list[float]:
 
 def draw_curve(training: Path) -> Figure:
     """Loss by iteration, and PCK by epoch."""
-    logs = sorted(training.glob('*/vis_data/scalars.json'))
-    lines = [
-        json.loads(line) for log in logs for line in log.open() if line.strip()
-    ]
-    losses = [(line['step'], line['loss']) for line in lines if 'loss' in line]
+    scalars = read_scalars(training)
+    losses = scalars.training['loss']
     figure = Figure(figsize=(10, 3.6), layout='constrained')
     left, right = figure.subplots(1, 2)
-    left.plot(*np.array(losses).T, color=COLORS[0])
+    left.plot(list(losses), list(losses.values()), color=COLORS[0])
     left.set(
         xlabel='iteration',
         ylabel='training loss',
@@ -92,12 +84,10 @@ def draw_curve(training: Path) -> Figure:
         title='Mean squared error of the heatmaps',
     )
     for color, marker, threshold in zip(COLORS, 'os^', THRESHOLDS):
-        key = f'torso/PCK@{threshold}'
-        points = [(line['step'], line[key]) for line in lines if key in line]
-        epochs, values = np.array(points).T
+        values = scalars.validation[f'torso/PCK@{threshold}']
         right.plot(
-            epochs,
-            100 * values,
+            list(values),
+            [100 * value for value in values.values()],
             color=color,
             marker=marker,
             label=f'PCK@{threshold}',
@@ -154,15 +144,14 @@ def main() -> None:
     metrics, points = {}, {}
     for name, decoder in DECODERS.items():
         metrics[name], points[name] = redecode(prediction, decoder)
-    dark = 'Taylor with modulation (DARK)'
     joints = prediction.runner.test_dataloader.dataset.metainfo[
         'keypoint_id2name'
     ].values()
     text = table('decoder', {name: pck(m) for name, m in metrics.items()})
-    text += '\n' + table('joint', {j: pck(metrics[dark], j) for j in joints})
+    text += '\n' + table('joint', {j: pck(metrics[DARK], j) for j in joints})
     (args.out / 'table.md').write_text(text)
     draw_curve(args.training).savefig(args.out / 'curve.png', dpi=100)
-    pictures = draw_predictions(prediction, points[dark])
+    pictures = draw_predictions(prediction, points[DARK])
     pictures.savefig(args.out / 'predictions.png', dpi=80)
     print(text)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -108,15 +107,9 @@ def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
     Returns:
         tuple: Loss by iteration, and AP (0 to 1) by epoch.
     """
-    losses: dict[int, float] = {}
-    precisions: dict[int, float] = {}
-    # named by the time at which they began: what an interruption lost is
-    # replaced by what came after
-    for log in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
-            if 'loss' in entry:
-                losses[entry['step']] = entry['loss']
-            elif 'coco/AP' in entry:
-                precisions[entry['step']] = entry['coco/AP']
-    return dict(sorted(losses.items())), dict(sorted(precisions.items()))
+    # takes seconds to import
+    from dark_codec.evaluation.logs import read_scalars
+
+    scalars = read_scalars(folder)
+    losses = scalars.training.get('loss', {})
+    return losses, scalars.validation.get('coco/AP', {})

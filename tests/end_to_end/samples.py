@@ -7,6 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/body_2d_keypoint/topdown_heatmap'
 SAMPLE_CONFIGS = ROOT / 'projects/mmpose_samples/configs'
+COCO_SAMPLES = SAMPLE_CONFIGS / (
+    'td-hm_res18-slim_dark-1xb12-15e_coco-samples-128x96.py'
+)
+COCO_EPOCHS = 15
 
 
 def succeed(result):

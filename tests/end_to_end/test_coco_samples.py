@@ -13,13 +13,16 @@ import torch
 from mmengine.device import get_device
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from samples import SAMPLE_CONFIGS, losses, scalars, succeed
+from samples import (
+    COCO_EPOCHS,
+    COCO_SAMPLES,
+    losses,
+    scalars,
+    succeed,
+)
 from tiny_run import TOOLS, call, free_port, refused
 
-CONFIG = SAMPLE_CONFIGS / (
-    'td-hm_res18-slim_dark-1xb12-15e_coco-samples-128x96.py'
-)
-EPOCHS, PEOPLE, INPUT_WIDTH = 15, 12, 96
+PEOPLE, INPUT_WIDTH = 12, 96
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
 )
@@ -30,52 +33,36 @@ def coco(data_root):
     return COCO(str(data_root / 'mmpose_samples/coco/test_coco.json'))
 
 
-@pytest.fixture(scope='module')
-def fitted(data_root, tmp_path_factory):
-    """Work dir of a network that learnt the samples by heart."""
-    folder = tmp_path_factory.mktemp('coco samples')
-    succeed(
-        call(
-            'train.py',
-            CONFIG,
-            '--work-dir=run',
-            cwd=folder,
-            DARK_CODEC_DATA=str(data_root),
-        )
-    )
-    return folder / 'run'
-
-
-def score(tool, fitted, data_root, name, flip, *processes):
+def score(tool, coco_run, data_root, name, flip, *processes):
     """Test, and return the metrics and the path of the results' json."""
     succeed(
         call(
             tool,
-            CONFIG,
-            fitted / f'epoch_{EPOCHS}.pth',
+            COCO_SAMPLES,
+            coco_run / f'epoch_{COCO_EPOCHS}.pth',
             *processes,
             f'--work-dir={name}',
             f'--out={name}/metrics.json',
             '--cfg-options',
             f'model.test_cfg.flip_test={flip}',
             f'test_evaluator.outfile_prefix={name}/results',
-            cwd=fitted,
+            cwd=coco_run,
             DARK_CODEC_DATA=str(data_root),
             PORT=str(free_port()),
         )
     )
-    metrics = json.loads((fitted / name / 'metrics.json').read_text())
-    return metrics, fitted / name / 'results.keypoints.json'
+    metrics = json.loads((coco_run / name / 'metrics.json').read_text())
+    return metrics, coco_run / name / 'results.keypoints.json'
 
 
 @pytest.fixture(scope='module')
-def plain(fitted, data_root):
-    return score('test.py', fitted, data_root, 'plain', False)
+def plain(coco_run, data_root):
+    return score('test.py', coco_run, data_root, 'plain', False)
 
 
 @pytest.fixture(scope='module')
-def flipped(fitted, data_root):
-    return score('test.py', fitted, data_root, 'flipped', True)
+def flipped(coco_run, data_root):
+    return score('test.py', coco_run, data_root, 'flipped', True)
 
 
 @pytest.fixture(params=['plain', 'flipped'])
@@ -84,9 +71,9 @@ def scored(request):
     return request.getfixturevalue(request.param)
 
 
-def test_loss_falls(fitted):
-    steps = losses(fitted)
-    assert len(steps) == EPOCHS
+def test_loss_falls(coco_run):
+    steps = losses(coco_run)
+    assert len(steps) == COCO_EPOCHS
     assert steps[-1] < steps[0] / 5
 
 
@@ -132,8 +119,8 @@ def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain, coco):
 
 
 @on_cpu
-def test_two_processes_score_as_one_does(fitted, flipped, data_root):
-    metrics, path = score('dist_test.sh', fitted, data_root, 'two', True, 2)
+def test_two_processes_score_as_one_does(coco_run, flipped, data_root):
+    metrics, path = score('dist_test.sh', coco_run, data_root, 'two', True, 2)
     assert metrics == pytest.approx(flipped[0], abs=1e-9)
 
     def keypoints(path):
@@ -152,7 +139,7 @@ def test_two_processes_train(data_root, tmp_path):
     succeed(
         call(
             'dist_train.sh',
-            CONFIG,
+            COCO_SAMPLES,
             2,
             '--work-dir=run',
             '--no-validate',
@@ -174,7 +161,7 @@ def test_two_processes_train(data_root, tmp_path):
 def test_killed_training_resumes(data_root, tmp_path):
     """Killed at some epoch, and finished from there."""
     arguments = [
-        CONFIG,
+        COCO_SAMPLES,
         '--work-dir=run',
         '--no-validate',
         '--cfg-options',
@@ -196,11 +183,11 @@ def test_killed_training_resumes(data_root, tmp_path):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    assert not (run / f'epoch_{EPOCHS}.pth').exists()
+    assert not (run / f'epoch_{COCO_EPOCHS}.pth').exists()
 
     reached = pointer.read_text()
     before = torch.load(reached, weights_only=True)['meta']['epoch']
-    assert 2 <= before < EPOCHS
+    assert 2 <= before < COCO_EPOCHS
     printed = succeed(
         call('train.py', *arguments, '--resume', cwd=tmp_path, **data)
     )
@@ -208,15 +195,15 @@ def test_killed_training_resumes(data_root, tmp_path):
     latest = max(run.glob('*/vis_data/scalars.json'))
     shutil.copytree(latest.parents[1], tmp_path / 'second' / 'run')
     epochs = [line['epoch'] for line in scalars(tmp_path / 'second')]
-    assert epochs == list(range(before + 1, EPOCHS + 1))
-    end = torch.load(run / f'epoch_{EPOCHS}.pth', weights_only=True)
-    assert end['meta']['epoch'] == end['meta']['iter'] == EPOCHS
+    assert epochs == list(range(before + 1, COCO_EPOCHS + 1))
+    end = torch.load(run / f'epoch_{COCO_EPOCHS}.pth', weights_only=True)
+    assert end['meta']['epoch'] == end['meta']['iter'] == COCO_EPOCHS
 
 
 def test_a_missing_data_folder_is_named(tmp_path):
     result = call(
         'train.py',
-        CONFIG,
+        COCO_SAMPLES,
         cwd=tmp_path,
         DARK_CODEC_DATA=str(tmp_path / 'nothing'),
     )

@@ -1,6 +1,9 @@
 # Synthetic figures at 128x96, with nothing to download. Needs `dark_codec`
 # in custom_imports.
 codec = dict(type='DARKCodec', input_size=(96, 128))
+dataset_type = 'FiguresDataset'
+data_mode = 'topdown'
+
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
@@ -23,7 +26,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='FiguresDataset',
+        type=dataset_type,
         num_samples=4000,
         seed=0,
         cache=True,  # 307 MB a process; rendering takes 2-4 ms an image
@@ -37,7 +40,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='FiguresDataset',
+        type=dataset_type,
         num_samples=1000,
         seed=1,
         cache=True,

@@ -4,6 +4,8 @@
 # data/lsp, data/lspet: the datasets, as their authors distribute them;
 # data/leeds_sports: what tools/dataset_converters/lsp2coco.py writes.
 codec = dict(type='DARKCodec', input_size=(96, 128), alignment='half_pixel')
+dataset_type = 'LSPDataset'
+data_mode = 'topdown'
 data_root = 'data/'
 
 # The boxes have a margin of a tenth on each side already; more would only cost
@@ -33,14 +35,14 @@ val_pipeline = [
 ]
 
 lsp_train = dict(
-    type='LSPDataset',
+    type=dataset_type,
     data_root=data_root,
     ann_file='leeds_sports/lsp_train.json',
     data_prefix=dict(img='lsp/'),
     pipeline=train_pipeline,
 )
 lspet_train = dict(
-    type='LSPDataset',
+    type=dataset_type,
     data_root=data_root,
     ann_file='leeds_sports/lspet_train.json',
     data_prefix=dict(img='lspet/'),
@@ -69,7 +71,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='LSPDataset',
+        type=dataset_type,
         data_root=data_root,
         ann_file='leeds_sports/lsp_test.json',
         data_prefix=dict(img='lsp/'),

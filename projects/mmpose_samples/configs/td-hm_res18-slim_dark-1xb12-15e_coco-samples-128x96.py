@@ -43,10 +43,12 @@ val_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 
+dataset_type = 'CocoDataset'
+data_mode = 'topdown'
 data_root = '{{$DARK_CODEC_DATA:../shared/data}}/mmpose_samples/coco/'
 ann_file = 'test_coco.json'
 samples = dict(
-    type='CocoDataset',
+    type=dataset_type,
     data_root=data_root,
     ann_file=ann_file,
     data_prefix=dict(img=''),

@@ -5,8 +5,9 @@ codec = dict(
 )
 model = dict(head=dict(out_channels=16))
 
+dataset_type = 'MpiiDataset'
 samples = dict(
-    type='MpiiDataset',
+    type=dataset_type,
     data_root='{{$DARK_CODEC_DATA:../shared/data}}/mmpose_samples/mpii/',
     ann_file='test_mpii.json',
 )

@@ -1,0 +1,72 @@
+"""Heatmaps and covariances lie where they belong on a picture."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dark_codec import DARKCodec
+from dark_codec.visualization import (
+    draw_covariances,
+    draw_picture,
+    overlay_heatmap,
+)
+
+
+@pytest.fixture
+def ax():
+    figure = Figure(figsize=(0.75, 1), dpi=128)
+    FigureCanvasAgg(figure)
+    return figure.add_axes((0, 0, 1, 1))
+
+
+def pixels(ax):
+    """What is drawn: red, green, blue, (128, 96, 3)."""
+    ax.figure.canvas.draw()
+    return np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+def test_a_picture_stays_what_it_is(ax, rng):
+    picture = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    draw_picture(ax, picture)
+    np.testing.assert_array_equal(pixels(ax)[..., ::-1], picture)
+
+
+@pytest.mark.parametrize(
+    'alignment', ['asymmetric', 'half_pixel', 'align_corners']
+)
+def test_a_heatmap_lies_on_its_keypoint(ax, alignment):
+    """Its centre of mass, in any alignment, to a fifth of a pixel."""
+    codec = DARKCodec((96, 128), alignment=alignment, sigma=2)
+    point = np.array([40.3, 70.8])
+    heatmap = codec.encode(point[None, None])['heatmaps'][0]
+    corners = np.array([[-0.5, -0.5], [23.5, 31.5]])
+    draw_picture(ax, np.zeros((128, 96, 3), np.uint8))
+    overlay_heatmap(ax, heatmap, codec.to_input(corners), opacity=1)
+    weight = pixels(ax).sum(2)
+    assert weight[0, 0] == 0 and weight.max() > 550
+    rows, columns = np.mgrid[:128, :96]
+    centre = [(weight * c).sum() / weight.sum() for c in (columns, rows)]
+    np.testing.assert_allclose(centre, point, atol=0.2)
+
+
+def test_ellipses_have_one_standard_deviation(ax, rng):
+    root = rng.normal(size=(3, 2, 2))
+    covariances = root @ root.transpose(0, 2, 1)
+    covariances[1] = [[np.inf, 0], [0, np.inf]]
+    points = rng.uniform(20, 60, (3, 2))
+    draw_covariances(ax, points, covariances)
+    assert len(ax.patches) == 2
+    for patch, i in zip(ax.patches, (0, 2)):
+        outline = patch.get_patch_transform().transform(
+            patch.get_path().vertices
+        )
+        off = outline[:-1] - points[i]
+        squares = np.einsum('pi,ij,pj->p', off, inverse(covariances[i]), off)
+        # of Bezier curves, every third vertex lies on the ellipse
+        np.testing.assert_allclose(squares[::3], 1, atol=1e-3)
+
+
+def inverse(matrix):
+    (a, b), (c, d) = matrix
+    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)

@@ -1,0 +1,206 @@
+"""Show what a network is trained on: augmented images under their targets.
+
+Each picture is the input of one sample with the maximum of its encoded
+heatmaps over all keypoints, and crosses at the keypoints that are drawn
+into them. Takes any config whose targets are heatmaps; they are made as in
+training, also where ``targets_on_device = True`` makes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+
+from _common import (  # noqa: E402, I001  before MMPose
+    UserError,
+    add_cfg_options,
+    head_decoder,
+    prepare,
+    read_config,
+    run_tool,
+)
+from _pictures import check_picture, save_picture  # noqa: E402
+import numpy as np  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from mmengine.runner import Runner, set_random_seed  # noqa: E402
+from mmpose.registry import MODELS  # noqa: E402
+from mmpose.structures import PoseDataSample  # noqa: E402
+
+from dark_codec._config_tree import find_all  # noqa: E402
+from dark_codec.functional import heatmap_to_input  # noqa: E402
+from dark_codec.visualization import (  # noqa: E402
+    draw_picture,
+    overlay_heatmap,
+)
+
+_COLUMNS = 6
+
+
+class Target(NamedTuple):
+    """One level of the targets of one sample.
+
+    Attributes:
+        name (str): Of the sample, for the title.
+        image (np.ndarray): Blue, green, red, (h, w, 3), uint8.
+        heatmaps (np.ndarray): (K, H, W).
+        points (np.ndarray): Keypoints (x, y) in input px, (K, 2).
+        drawn (np.ndarray): Whether each has a target, (K,), bool.
+    """
+
+    name: str
+    image: np.ndarray
+    heatmaps: np.ndarray
+    points: np.ndarray
+    drawn: np.ndarray
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--out',
+        default='targets.png',
+        help='the picture (default: targets.png)',
+    )
+    parser.add_argument(
+        '--samples', type=int, default=12, help='how many (default: 12)'
+    )
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='another one shows other samples, differently augmented '
+        '(default: 0)',
+    )
+    add_cfg_options(parser)
+    args = parser.parse_args()
+    if args.samples < 1:
+        parser.error(f'--samples must be 1 at least, got {args.samples}')
+    return args
+
+
+def training_batch(cfg: Config, samples: int, seed: int) -> dict:
+    """The first samples of a training, as the data loader hands them on.
+
+    Args:
+        cfg (Config): A whole config, changed in place: without workers, and
+            with the keypoints packed.
+        samples (int): At most so many.
+        seed (int): Of their order and augmentation.
+
+    Returns:
+        dict: ``inputs`` (list of (3, h, w) uint8) and ``data_samples``.
+    """
+    loader = cfg.train_dataloader
+    loader.update(
+        batch_size=samples,
+        num_workers=0,
+        persistent_workers=False,
+        drop_last=False,
+    )
+    for _, pack in find_all(loader, 'PackPoseInputs'):
+        pack.pack_transformed = True
+    set_random_seed(seed)
+    return next(iter(Runner.build_dataloader(loader, seed=seed)))
+
+
+def read_targets(batch: dict, samples: list[PoseDataSample]) -> list[Target]:
+    """What is to be drawn.
+
+    Args:
+        batch (dict): From :func:`training_batch`.
+        samples (list[PoseDataSample]): After the data preprocessor, which
+            may have rendered the targets.
+    """
+    targets = []
+    for image, sample in zip(batch['inputs'], samples):
+        if 'heatmaps' not in sample.get('gt_fields', {}):
+            raise UserError(
+                'the targets of this config are no heatmaps: a sample has no '
+                'gt_fields.heatmaps'
+            )
+        points = sample.gt_instances.transformed_keypoints[0]
+        weights = sample.gt_instance_labels.keypoint_weights
+        drawn = np.asarray(weights).reshape(-1, len(points)).max(0) > 0
+        heatmaps = sample.gt_fields.heatmaps
+        levels = heatmaps if isinstance(heatmaps, list) else [heatmaps]
+        picture = image.permute(1, 2, 0).numpy()
+        for level in levels:
+            name = f'{Path(sample.img_path).stem}\n{sample.id}'
+            targets.append(Target(name, picture, level.numpy(), points, drawn))
+    return targets
+
+
+def draw(targets: list[Target], alignment: str) -> Figure:
+    """A grid of targets, row by row."""
+    columns = min(_COLUMNS, len(targets))
+    rows = math.ceil(len(targets) / columns)
+    height, width = targets[0].image.shape[:2]
+    size = (1.9 * columns, rows * (1.9 * height / width + 0.4))
+    figure = Figure(figsize=size, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(targets) :]:
+        ax.set_axis_off()
+    for ax, target in zip(axes, targets):
+        draw_picture(ax, target.image)
+        size = target.heatmaps.shape[:0:-1]
+        corners = heatmap_to_input(
+            np.array([[-0.5, -0.5], [size[0] - 0.5, size[1] - 0.5]]),
+            target.image.shape[1::-1],
+            size,
+            alignment,
+        )
+        overlay_heatmap(ax, target.heatmaps.max(0), corners)
+        ax.plot(
+            *target.points[target.drawn].T,
+            linestyle='',
+            marker='+',
+            color='white',
+            markersize=5,
+        )
+        ax.set_title(
+            f'{target.name}, {target.drawn.sum()} of {len(target.drawn)} '
+            'keypoints',
+            fontsize=7,
+        )
+    return figure
+
+
+def main() -> None:
+    """Load, encode, draw."""
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    check_picture(args.out)
+    prepare(cfg, ('train',))
+    # what does not know its scope is MMPose's
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    batch = training_batch(cfg, args.samples, args.seed)
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    samples = preprocessor(batch, training=True)['data_samples']
+    targets = read_targets(batch, samples)
+    save_picture(draw(targets, encoding_alignment(cfg)), args.out)
+
+
+def encoding_alignment(cfg: Config) -> str:
+    """How the targets of the config lie on the images.
+
+    That of MMPose's codecs is fixed: UDPHeatmap's maps end where the image
+    ends, the others' have a stride.
+    """
+    codec = head_decoder(cfg)
+    if codec.get('type') == 'UDPHeatmap':
+        return 'align_corners'
+    return codec.get('alignment', 'asymmetric')
+
+
+if __name__ == '__main__':
+    run_tool(main)
