@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dark_codec  # noqa: I001  before MMPose, which mmcv-lite lets down
-
 import numpy as np
 import torch
 from mmengine.config import Config
