@@ -15,6 +15,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 
+import dark_codec
+
 NAME = 'td-hm_hrnet-w32_dark-8xb64-210e_coco-128x96'
 
 
