@@ -1,4 +1,8 @@
-"""How Sphinx makes the pages: ``python -m sphinx -W docs docs/_build``."""
+"""How Sphinx makes the pages: ``python -m sphinx -c docs . docs/_build``.
+
+The sources are the whole repository, so that a link that works on GitHub works
+here as well, from and to the README and the pages beside configs and projects.
+"""
 
 import sys
 from pathlib import Path
@@ -19,7 +23,16 @@ extensions = [
     'sphinx.ext.autodoc',
     'sphinx.ext.napoleon',
 ]
-exclude_patterns = ['_build']
+root_doc = 'docs/index'
+include_patterns = [
+    'docs/*.md',
+    'configs/**/*.md',
+    'projects/*/README.md',
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+]
+exclude_patterns = ['.*', 'data', 'docs/_build', 'outputs', 'work_dirs']
 html_theme = 'furo'
 html_title = f'dark_codec {release}'
 
@@ -31,8 +44,14 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 
 
+def is_skipped(app, what, name, obj, skip, options):
+    """Leave out fields of named tuples: their class describes them."""
+    return True if type(obj).__name__ == '_tuplegetter' else None
+
+
 def setup(app):
     """Draw the figures of the concepts before the pages are read."""
+    app.connect('autodoc-skip-member', is_skipped)
     app.connect(
         'builder-inited',
         lambda app: figures.draw_all(HERE / 'images' / 'concepts'),

@@ -144,13 +144,13 @@ def test_parts_of_codecs_as_written(expression):
 
 
 def test_sphinx_builds_the_pages_without_warnings(sandbox):
-    run_shell('python -m sphinx -W --keep-going -q docs html', sandbox)
-    concepts = (sandbox / 'html/concepts.html').read_text()
+    run_shell('python -m sphinx -c docs -W --keep-going -q . html', sandbox)
+    concepts = (sandbox / 'html/docs/concepts.html').read_text()
     drawn = list((sandbox / 'html/_images').glob('*.png'))
     for path in (sandbox / 'docs/images/concepts').glob('*.png'):
         assert path.name in concepts
         assert path.name in [image.name for image in drawn]
-    api = (sandbox / 'html/api.html').read_text()
+    api = (sandbox / 'html/docs/api.html').read_text()
     for name in ('DARKCodec.batch_decode', 'fit_gaussian', 'config_path'):
         assert name in api
 
