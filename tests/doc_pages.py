@@ -40,6 +40,14 @@ FENCE = re.compile(
     r'^```(?P<language>\S*)\n(?P<text>.*?)^```$', flags=re.M | re.S
 )
 INDENTED = re.compile(r'(?:^    (?! ).*\n(?:^     .*\n)*)+', flags=re.M)
+FOLDERS = (
+    'configs',
+    'dark_codec',
+    'projects',
+    'requirements',
+    'tests',
+    'tools',
+)
 OUTPUTS = {'--out', '--work-dir', '--show-dir'}
 
 
@@ -69,7 +77,12 @@ def loose_commands(page):
     """Commands outside of fenced blocks."""
     text = FENCE.sub('', page.read_text())
     inline = re.findall(r'`((?:python|bash)\s[^`]+)`', text)
-    return [*INDENTED.findall(text), *inline]
+    indented = [
+        block
+        for block in INDENTED.findall(text)
+        if re.search(r'^    (?:\w+=\S+ )*(?:python|bash) ', block, flags=re.M)
+    ]
+    return [*indented, *inline]
 
 
 def commands(text):
@@ -102,11 +115,13 @@ def check_command(words, monkeypatch):
     if script in ('-c', '-m'):
         assert script == '-c' or find_spec(arguments[0].partition('.')[0])
         return
+    if '$' in script:
+        return
     assert (ROOT / script).is_file(), f'{call}: no {script}'
     before = ['', *arguments]
     for previous, word in zip(before, arguments):
         option, _, value = word.rpartition('=')
-        of_repository = (ROOT / value.split('/')[0]).is_dir() and '/' in value
+        of_repository = value.split('/')[0] in (*FOLDERS, 'docs')
         if of_repository and not {previous, option} & OUTPUTS:
             assert (ROOT / value).exists(), f'{call}: no {value}'
     if script.endswith('.py'):

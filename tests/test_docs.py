@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from doc_pages import (
+    FOLDERS,
     LANGUAGES,
     OTHERS,
     PAGES,
@@ -31,9 +32,9 @@ pages = pytest.mark.parametrize('page', PAGES, ids=NAMES)
 @pytest.fixture
 def sandbox(tmp_path):
     """The repository as seen from its root; what is written stays here."""
-    for path in ROOT.iterdir():
-        if path.name != 'docs' and not path.name.startswith('.'):
-            (tmp_path / path.name).symlink_to(path)
+    files = [path.name for path in ROOT.iterdir() if path.is_file()]
+    for name in [*FOLDERS, *files]:
+        (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / 'docs', tmp_path / 'docs')
     return tmp_path
 
