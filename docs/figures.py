@@ -81,7 +81,7 @@ def frames() -> Figure:
     heatmap = codec.encode(points)['heatmaps'][joint]
     sizes = codec.input_size, codec.heatmap_size
     place = input_to_heatmap(points[0, joint], *sizes, codec.alignment)
-    fig, axes = plt.subplots(1, 3, figsize=(9, 4), layout='constrained')
+    fig, axes = plt.subplots(1, 3, figsize=(9, 4.4), layout='constrained')
     axes[0].imshow(raw['img'][..., ::-1])
     left, top, right, bottom = raw['bbox'][0]
     axes[0].plot(
