@@ -82,7 +82,7 @@ def loose_commands(page):
         for block in INDENTED.findall(text)
         if re.search(r'^    (?:\w+=\S+ )*(?:python|bash) ', block, flags=re.M)
     ]
-    return [*indented, *inline]
+    return [*indented, *(call.replace('\n', ' ') for call in inline)]
 
 
 def commands(text):
