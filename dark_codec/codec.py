@@ -56,7 +56,8 @@ class DARKCodec(BaseKeypointCodec):
         input_size (tuple[int, int]): Input size (w, h) of the network.
             Defaults to (192, 256).
         heatmap_size (tuple[int, int], optional): Heatmap size (W, H).
-            Defaults to a quarter of ``input_size``.
+            Defaults to a quarter of ``input_size``. The strides of x and y
+            may differ by a tenth, for networks that round their sizes.
         sigma (float, optional): Standard deviation of the Gaussians in
             heatmap px. Defaults to a 32nd of the heatmap's height, the
             paper's 1, 2 and 3 for inputs of 128x96, 256x192 and 384x288.
@@ -150,12 +151,14 @@ class DARKCodec(BaseKeypointCodec):
                 )
             return w // 4, h // 4
         width, height = _checked_size(size, 'heatmap_size')
-        if w * height != h * width or width > w:
+        strides = w / width, h / height
+        # MMPose's AlexNet makes 40x56 of 192x256
+        if min(strides) < 1 or max(strides) > 1.1 * min(strides):
             raise ValueError(
                 f'heatmap_size {(width, height)} does not fit input_size '
-                f'{self.input_size}: both are (w, h), with the same aspect '
-                f'ratio and a heatmap no larger than the input, such as '
-                f'{(w // 4, h // 4)}'
+                f'{self.input_size}: both are (w, h), with aspect ratios '
+                f'that differ by at most a tenth and a heatmap no larger than '
+                f'the input, such as {(w // 4, h // 4)}'
             )
         return width, height
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -205,19 +206,28 @@ def _check_buildable(codec: dict) -> DARKCodec:
         raise ValueError(f'codec (DARKCodec): {error}') from error
 
 
+def _strides(input_size: Sequence, heatmap_size: Sequence) -> list[float]:
+    """Of x and y, which differ where a network rounds its sizes."""
+    return [i / h for i, h in zip(input_size, heatmap_size)]
+
+
+def _spelt(strides: list[float]) -> str:
+    return ' x '.join(f'{s:g}' for s in dict.fromkeys(strides))
+
+
 def _check_stride(codec: dict, replaced: dict) -> None:
     """A size changed without the other one means another stride."""
     new, old = DARKCodec(**_args(codec)), replaced
     if old.get('heatmap_size') is None or old.get('input_size') is None:
         return
-    stride = new.input_size[0] / new.heatmap_size[0]
-    old_stride = old['input_size'][0] / old['heatmap_size'][0]
+    stride = _strides(new.input_size, new.heatmap_size)
+    old_stride = _strides(old['input_size'], old['heatmap_size'])
     if stride != old_stride:
-        w, h = (round(n / old_stride) for n in new.input_size)
+        w, h = (round(n / s) for n, s in zip(new.input_size, old_stride))
         raise ValueError(
             f'codec has input_size={new.input_size} and heatmap_size='
-            f'{new.heatmap_size}, a stride of {stride:g}, but the model was '
-            f'configured for a stride of {old_stride:g}, which asks for '
+            f'{new.heatmap_size}, a stride of {_spelt(stride)}, but the model '
+            f'was configured for {_spelt(old_stride)}, which asks for '
             f'heatmap_size=({w}, {h}). (If the network really has the new '
             'stride, change the sizes in model.head.decoder, too.)'
         )

@@ -187,7 +187,7 @@ class ArgmaxDecoder(HeatmapDecoder):
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """No offset at all."""
         return Refinement(
-            zeros_like(heatmaps, (len(heatmaps), 2)), peaks.valid | True
+            zeros_like(heatmaps, (len(heatmaps), 2)), _everywhere(peaks)
         )
 
 
@@ -213,9 +213,13 @@ class QuarterShiftDecoder(HeatmapDecoder):
     def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
         """A quarter shift for each peak."""
         return Refinement(
-            quarter_shift(heatmaps, peaks, self.variant),
-            peaks.valid | True,
+            quarter_shift(heatmaps, peaks, self.variant), _everywhere(peaks)
         )
+
+
+def _everywhere(peaks: Peaks) -> Array:
+    """A mask (M,) that is True for all."""
+    return namespace(peaks.valid).ones_like(peaks.valid)
 
 
 def _checked_sigma(sigma: float | None, decoder: str) -> float:

@@ -43,6 +43,15 @@ def real_heatmaps(data_root):
         return arrays['heatmaps'].astype(np.float32)
 
 
+@pytest.fixture
+def compiler():
+    """torch.compile and torch.export, without the graphs of other tests."""
+    # What is compiled has to know that it is, see functional/_backend.py
+    if not hasattr(getattr(torch, 'compiler', None), 'is_compiling'):
+        pytest.skip('this torch has no torch.compiler.is_compiling')
+    torch.compiler.reset()
+
+
 @pytest.fixture(params=['numpy', 'tensors'])
 def path(request, monkeypatch):
     """Run a test on the CPU's fast path, and on that of accelerators."""

@@ -1,4 +1,6 @@
-"""Trainings that are killed at a chosen moment, for test_resume.py.
+"""Trainings that are killed at a chosen moment.
+
+For test_resume.py, and as a module of hooks for test_distributed_runs.py.
 
 ``python killed_training.py < JOBS`` runs, one after the other, each in a
 process of its own, the jobs of a JSON list of [log, program, *arguments],
@@ -23,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
 import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
+from mmengine.dist import all_gather_object  # noqa: E402
 from mmengine.evaluator import BaseMetric  # noqa: E402
 from mmengine.hooks import CheckpointHook, Hook  # noqa: E402
 from mmengine.logging import MessageHub  # noqa: E402
@@ -80,6 +83,20 @@ class KillAt(Hook):
     def before_removal(self, event, args):
         if event == 'os.remove' and name_of(args[0]) == 'epoch_1.pth':
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+@HOOKS.register_module()
+class KillAll(Hook):
+    """Kills torchrun and all its processes after a step of epoch 3."""
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.epoch != 2:
+            return
+        own, *others = all_gather_object(os.getpid())
+        if runner.rank == 0:
+            for pid in (os.getppid(), *others, own):
+                os.kill(pid, signal.SIGKILL)
+        signal.pause()
 
 
 def name_of(path):

@@ -138,6 +138,21 @@ def test_round_trip(rng, input_size, alignment, encoder, decoder, tolerance):
         assert error.max() > 0.8 * tolerance
 
 
+@pytest.mark.parametrize('alignment', ALIGNMENTS)
+def test_strides_that_differ(rng, alignment):
+    """MMPose's AlexNet makes 40x56 of 192x256: 4.8 and 4.57 px."""
+    sizes = dict(input_size=(192, 256), heatmap_size=(40, 56), sigma=2)
+    codec = build(alignment=alignment, **sizes)
+    keypoints = inner_keypoints(codec, rng)
+    heatmaps = codec.encode(keypoints)['heatmaps']
+    decoded, _ = codec.decode(heatmaps)
+    np.testing.assert_allclose(decoded, keypoints, atol=5e-3)
+    theirs = MSRAHeatmap(unbiased=True, **sizes).encode(keypoints)['heatmaps']
+    # theirs end at 3 sigma
+    same = np.abs(heatmaps - theirs).max() < 0.012
+    assert same == (alignment == 'asymmetric')
+
+
 @pytest.mark.parametrize('quantise', ['floor', 'ceil', 'round'])
 def test_the_bias_of_quantised_targets(rng, quantise):
     """A perfect decoder shows it: half a pixel down, up, or none."""
@@ -440,6 +455,11 @@ def test_covered_by_no_keypoints():
             dict(heatmap_size=(384, 512)),
             ValueError,
             r'heatmap_size \(384, 512\) does not fit.*\(48, 64\)',
+        ),
+        (
+            dict(heatmap_size=(48, 56)),
+            ValueError,
+            r'heatmap_size \(48, 56\).*differ by at most a tenth',
         ),
         (dict(heatmap_size=-1), ValueError, 'heatmap_size.*positive.*-1'),
         (

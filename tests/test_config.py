@@ -341,16 +341,31 @@ def test_another_input_size(load, messages, sizes, sigma):
 def test_input_and_heatmap_size_must_change_together(load):
     cfg = load(HRNET, "codec = dict(type='DARKCodec', input_size=(288, 384))")
     with pytest.raises(
-        ValueError, match=r'stride of 6.*stride of 4.*heatmap_size=\(72, 96\)'
+        ValueError, match=r'stride of 6.*for 4, .*heatmap_size=\(72, 96\)'
     ):
         apply_codec(cfg)
     cfg = load(HRNET, "codec = dict(type='DARKCodec', heatmap_size=(96, 128))")
     with pytest.raises(
-        ValueError, match=r'stride of 2.*stride of 4.*heatmap_size=\(48, 64\)'
+        ValueError, match=r'stride of 2.*for 4, .*heatmap_size=\(48, 64\)'
     ):
         apply_codec(cfg)
     cfg = load(HRNET, "codec = dict(type='DARKCodec', input_size=(256, 192))")
     with pytest.raises(ValueError, match=r'\(48, 64\) does not fit.*256, 192'):
+        apply_codec(cfg)
+
+
+def test_strides_that_differ(load):
+    """AlexNet's: 192x256 -> 40x56."""
+    alexnet = HRNET.replace('hrnet-w32', 'alexnet')
+    cfg = apply_codec(load(alexnet, "codec = dict(type='DARKCodec')"))
+    assert tuple(cfg.model.head.decoder.heatmap_size) == (40, 56)
+    cfg = load(
+        alexnet, "codec = dict(type='DARKCodec', heatmap_size=(40, 52))"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r'stride of 4.8 x 4.92.*for 4.8 x 4.57.*heatmap_size=\(40, 56\)',
+    ):
         apply_codec(cfg)
 
 

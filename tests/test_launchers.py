@@ -1,21 +1,21 @@
 """dist_*.sh and slurm_*.sh: how several processes are started."""
 
 import json
-import os
 import pickle
-import stat
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.device import get_device
 from tiny_run import (
     NUM_IMAGES,
+    RECORD,
     TOOLS,
     call,
     free_port,
+    recorded,
     refused,
+    stand_in,
     write_config,
     write_data,
 )
@@ -112,23 +112,6 @@ def test_dist_test_predicts_what_one_process_does(folder, trained):
     assert sorted(two) == sorted(one) and len(one) == NUM_IMAGES
     for image in one:
         np.testing.assert_allclose(two[image], one[image], atol=1e-3)
-
-
-def stand_in(folder, name, body):
-    """A program that is found before the real one."""
-    folder.mkdir(exist_ok=True)
-    program = folder / name
-    program.write_text('#!/usr/bin/env bash\n' + body)
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return f'{folder}{os.pathsep}{os.environ["PATH"]}'
-
-
-# Ends the arguments with zeros, so that blanks inside them are seen.
-RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
-
-
-def recorded(path):
-    return Path(path).read_text().split('\0')[:-1]
 
 
 def test_dist_scripts_pass_the_environment_on(folder, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from dark_codec import (
     ArgmaxDecoder,
@@ -62,7 +62,7 @@ class DeviceOnly(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves((args, kwargs, result)):
+        for leaf in tree_flatten((args, kwargs, result))[0]:
             if isinstance(leaf, torch.Tensor) and leaf.device.type == 'cpu':
                 raise AssertionError(f'{func} has a tensor on the host')
         return result
@@ -153,7 +153,7 @@ def test_targets_copy_the_keypoints_once():
 
     class CountHost(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            leaves = tree_leaves((args, kwargs))
+            leaves, _ = tree_flatten((args, kwargs))
             tensors = [x for x in leaves if isinstance(x, torch.Tensor)]
             if any(tensor.device.type == 'cpu' for tensor in tensors):
                 copies.append(func)
@@ -170,11 +170,10 @@ def test_targets_copy_the_keypoints_once():
 # A graph without breaks: no Python branch on data, and the same numbers
 
 
-@pytest.fixture(autouse=True)
-def fresh_compiler():
-    torch.compiler.reset()
+compiled_or_exported = pytest.mark.usefixtures('compiler')
 
 
+@compiled_or_exported
 @every_decoder
 def test_decoding_is_one_graph(decoder, rng, monkeypatch):
     heatmaps = noisy_maps(rng)
@@ -186,6 +185,7 @@ def test_decoding_is_one_graph(decoder, rng, monkeypatch):
         torch.testing.assert_close(part, expected, rtol=0, atol=0)
 
 
+@compiled_or_exported
 @every_encoder
 def test_encoding_is_one_graph(encoder, rng):
     points = torch.from_numpy(rng.uniform(-30, 130, (2, 1, 5, 2)))
@@ -199,6 +199,7 @@ def test_encoding_is_one_graph(encoder, rng):
         torch.testing.assert_close(part, expected, rtol=0, atol=0)
 
 
+@compiled_or_exported
 @pytest.mark.parametrize(
     'module',
     [
@@ -269,6 +270,7 @@ def test_a_decoder_that_waits_fails(wait, rng):
         on_device_only(decode, whole, heatmaps)
 
 
+@compiled_or_exported
 def test_a_decoder_that_branches_is_no_graph(rng):
     waiting = Waiting(by_branch)
     compiled = torch.compile(waiting, fullgraph=True, backend='eager')

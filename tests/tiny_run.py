@@ -7,6 +7,7 @@ tested on real photographs elsewhere. The tools are called as users call them.
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
+# Body of a stand-in; zeros end the arguments, so that blanks in them are seen.
+RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
 
 _CONFIG = """
 default_scope = 'mmpose'
@@ -191,3 +194,17 @@ def refused(result):
     assert result.returncode == 2, result.stderr
     assert 'Traceback' not in result.stderr
     return result.stderr
+
+
+def stand_in(folder, name, body):
+    """A program that is found before the real one."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text('#!/usr/bin/env bash\n' + body)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f'{folder}{os.pathsep}{os.environ["PATH"]}'
+
+
+def recorded(path):
+    """The arguments that the stand-in was called with."""
+    return Path(path).read_text().split('\0')[:-1]

@@ -170,7 +170,8 @@ def fit_gaussian(
     height, width = windows.shape[1:]
     middle = table_like(windows, map_middle, width, height)
     start = pairs(column, row) - middle
-    offset, solved = zeros_like(windows, (len(windows), 2)), peaks.valid | True
+    offset = zeros_like(windows, (len(windows), 2))
+    solved = namespace(peaks.valid).ones_like(peaks.valid)
     rows: Rows = ALL
     x, y = _pixel_axis(column, width, sigma), _pixel_axis(row, height, sigma)
     for number in range(FIT_STEPS):

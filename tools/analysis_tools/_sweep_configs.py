@@ -136,6 +136,9 @@ def _replace_missing_backbone(model: dict) -> list[str]:
         return []
     if find_spec(scope) is not None:
         model.backbone.type = f'{scope}.{name}'
+        # mmcls' way to ask for a map, which mmpretrain does not know
+        if not model.backbone.pop('output_cls_token', True):
+            model.backbone.out_type = 'featmap'
         return []
     channels = model.head.in_channels
     model.backbone = dict(type='StandInBackbone', channels=channels)

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-_MEMORY_ERRORS = ('allocate memory', 'not enough memory', 'out of memory')
+# PyTorch's and OpenCV's
+_MEMORY_ERRORS = (
+    'allocate memory',
+    'not enough memory',
+    'out of memory',
+    'Insufficient memory',
+)
 
 
 def run_isolated(

@@ -10,7 +10,7 @@ sweep that was interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -79,8 +79,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def _default_memory() -> float:
-    free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    return 0.9 * free / 2**30
+    """In GB. The kernel's estimate, which counts its file cache as free."""
+    kilobytes = re.search(
+        r'MemAvailable: +(\d+)', Path('/proc/meminfo').read_text()
+    )
+    return 0.9 * int(kilobytes[1]) / 2**20
 
 
 def sweep(names: list[str], out: Path, batch: int, memory: float) -> None:
