@@ -27,7 +27,7 @@ root_doc = 'docs/index'
 include_patterns = [
     'docs/*.md',
     'configs/**/*.md',
-    'projects/*/README.md',
+    'projects/**/README.md',
     'README.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',

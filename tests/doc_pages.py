@@ -7,6 +7,7 @@ in front anywhere on the page, for all of its blocks::
     <!-- not run: why -->
     <!-- run by tests/test_x.py -->
     <!-- page run by tests/test_x.py -->
+    <!-- page not run: why -->
 
 Such commands, those of indented blocks, and those in backticks are checked
 instead: the script is there, its parser takes the arguments, and what lies in
@@ -28,7 +29,7 @@ PAGES = [
     ROOT / 'README.md',
     ROOT / 'CONTRIBUTING.md',
     *sorted((ROOT / 'docs').glob('*.md')),
-    *sorted((ROOT / 'projects').glob('*/README.md')),
+    *sorted((ROOT / 'projects').rglob('README.md')),
 ]
 LANGUAGES = {'bash', 'python', 'pycon'}
 # Sphinx's own, and what is no code
