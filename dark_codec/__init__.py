@@ -29,6 +29,7 @@ from .decoders import (  # noqa: E402
     TaylorDecoder,
 )
 from .encoders import BiasedEncoder, UnbiasedEncoder  # noqa: E402
+from .files import config_path, tool_path  # noqa: E402
 from .modulations import GaussianModulation  # noqa: E402
 from .targets import BatchGenerateTarget  # noqa: E402
 from .version import __version__  # noqa: E402
@@ -46,4 +47,6 @@ __all__ = [
     'UnbiasedEncoder',
     '__version__',
     'apply_codec',
+    'config_path',
+    'tool_path',
 ]

@@ -40,7 +40,8 @@ class DARKCodec(BaseKeypointCodec):
     """Represent keypoints as heatmaps by DARK.
 
     See the paper `Distribution-Aware Coordinate Representation for Human
-    Pose Estimation`_ by Zhang et al. (CVPR 2020).
+    Pose Estimation <https://arxiv.org/abs/1910.06278>`_ by Zhang et al.
+    (CVPR 2020).
 
     Note:
         - batch: B, instances: N (1 in top-down), keypoints: K
@@ -94,9 +95,6 @@ class DARKCodec(BaseKeypointCodec):
         >>> keypoints, scores = codec.decode(encoded['heatmaps'])
         >>> keypoints.round(1)
         array([[[100.3,  70.8]]], dtype=float32)
-
-    .. _`Distribution-Aware Coordinate Representation for Human Pose
-       Estimation`: https://arxiv.org/abs/1910.06278
     """
 
     label_mapping_table = dict(keypoint_weights='keypoint_weights')

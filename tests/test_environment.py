@@ -166,7 +166,7 @@ def checkout(tmp_path_factory):
             target / name,
             ignore=shutil.ignore_patterns('__pycache__'),
         )
-    for name in ('setup.cfg', 'pyproject.toml', 'LICENSE'):
+    for name in ('setup.cfg', 'setup.py', 'pyproject.toml', 'LICENSE'):
         shutil.copy(ROOT / name, target)
     (target / 'README.md').write_text('A copy for the tests.\n')
     return target

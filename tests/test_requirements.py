@@ -38,7 +38,8 @@ def test_every_version_is_pinned_once():
     reason='runs in an environment that tools/setup_env.sh made',
 )
 @pytest.mark.parametrize(
-    'name', ['build.txt', 'runtime.txt', 'tests.txt', 'no_deps.txt']
+    'name',
+    ['build.txt', 'runtime.txt', 'tests.txt', 'docs.txt', 'no_deps.txt'],
 )
 def test_what_is_installed_is_what_is_pinned(name):
     """torch, and what it needs in its turn, may be the user's own."""

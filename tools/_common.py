@@ -19,6 +19,7 @@ from mmengine.config import Config, DictAction
 
 from dark_codec import apply_codec
 from dark_codec.compat import prepare_distributed
+from dark_codec.config import decoding_head
 
 
 class UserError(Exception):
@@ -226,9 +227,7 @@ def check_checkpoint(path: str) -> None:
 
 def head_decoder(cfg: Config) -> dict:
     """The codec config of the head, of the finest level."""
-    head = cfg.model.head
-    # VisPredictHead wraps another head
-    decoder = head.get('pose_cfg', head).get('decoder') or {}
+    decoder = decoding_head(cfg)[1].get('decoder') or {}
     return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
 
 

@@ -204,7 +204,7 @@ explain_failure() {
 
 install_all() {
     local pinned=() name
-    for name in build runtime tests; do
+    for name in build runtime tests docs; do
         pinned+=(-r "$ROOT/requirements/$name.txt")
     done
     if ! torch_is_suitable; then
@@ -230,7 +230,7 @@ check_imports() {
     if "$VENV/bin/python" -c '
 import importlib.util
 import cv2, mmcv, mmdet, mmengine, mmpose, numpy, onnxruntime, onnxscript
-import pytest, torchvision, xtcocotools.coco
+import myst_parser, pytest, sphinx, torchvision, xtcocotools.coco
 assert importlib.util.find_spec("dark_codec"), "dark_codec is not found"
 ' >>"$LOG" 2>&1; then return; fi
     tail -n 3 "$LOG" >&2

@@ -5,7 +5,7 @@ of a centre mu is largest where
 
     f(mu) = ln <h, g_mu> - 1/2 ln <g_mu, g_mu>
 
-is, with g_mu(x) = exp(-|x - mu|^2 / (2 sigma^2)) on the pixels that are
+is, with ``g_mu(x) = exp(-|x - mu|^2 / (2 sigma^2))`` on the pixels that are
 visible. Inside the map the second term is constant, and f is the log of the
 map smoothed with the training sigma, which the Taylor step expands at whole
 pixels. Near the border the second term accounts for what the border hides.

@@ -32,12 +32,17 @@ def head_boxes(people: list[dict]) -> np.ndarray:
     return np.transpose(np.asarray(corners, np.float64), (1, 2, 0))
 
 
-def main() -> None:
-    """Convert one file."""
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('ann_file', type=Path, help='e.g. test_mpii.json')
     parser.add_argument('out', type=Path, help='.mat file to write')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert one file."""
+    args = parse_args()
     people = json.loads(args.ann_file.read_text())
     args.out.parent.mkdir(parents=True, exist_ok=True)
     savemat(args.out, {'headboxes_src': head_boxes(people)})

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import os
 import pstats
 import statistics
 import sys
@@ -25,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
+import dark_codec  # noqa: E402, I001  before MMPose: its shims
 from _benchmark_machine import describe_machine  # noqa: E402
 from _common import (  # noqa: E402
     UserError,
@@ -38,7 +39,7 @@ from _profile_stages import STAGES, Stopwatch, attach  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 from mmpose.registry import KEYPOINT_CODECS  # noqa: E402
 
-_OURS = (f'{ROOT}/dark_codec/', f'{ROOT}/projects/')
+_PACKAGE = Path(dark_codec.__file__).parent
 _BLUR = {1: 3, 2: 11, 3: 17}
 _SHARE = 0.02
 
@@ -99,17 +100,24 @@ def own_functions(runner: Runner) -> dict[str, float]:
     stats: Any = pstats.Stats(profile)
     shares = {}
     for key, (*_, callers) in stats.stats.items():
-        if not key[0].startswith(_OURS):
+        if not _is_ours(key[0]):
             continue
         entered = sum(
             timing[3]
             for caller, timing in callers.items()
-            if not caller[0].startswith(_OURS)
+            if not _is_ours(caller[0])
         )
         share = entered / stats.total_tt
         if share > _SHARE:
-            shares[f'{Path(key[0]).relative_to(ROOT)}:{key[2]}'] = share
+            path = os.path.relpath(key[0], _PACKAGE.parent)
+            shares[f'{path}:{key[2]}'] = share
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _is_ours(path: str) -> bool:
+    """Of the package without the tools in it, or of the projects."""
+    ours = (f'{_PACKAGE}/', f'{ROOT}/projects/')
+    return path.startswith(ours) and not path.startswith(f'{_PACKAGE}/.mim/')
 
 
 def print_table(results: dict[str, dict[str, float]]) -> None:

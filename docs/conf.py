@@ -1,0 +1,58 @@
+"""How Sphinx makes the pages: ``python -m sphinx -c docs . docs/_build``.
+
+The sources are the whole repository, so that a link that works on GitHub works
+here as well, from and to the README and the pages beside configs and projects.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import figures  # noqa: E402
+
+import dark_codec  # noqa: E402
+
+project = 'dark_codec'
+copyright = 'the authors of dark_codec'
+release = version = dark_codec.__version__
+
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
+]
+root_doc = 'docs/index'
+include_patterns = [
+    'docs/*.md',
+    'configs/**/*.md',
+    'projects/**/README.md',
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+]
+exclude_patterns = ['.*', 'data', 'docs/_build', 'outputs', 'work_dirs']
+html_theme = 'furo'
+html_title = f'dark_codec {release}'
+
+# links to headings, as GitHub names them
+myst_heading_anchors = 3
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_member_order = 'bysource'
+# docstrings give the types
+autodoc_typehints = 'none'
+
+
+def is_skipped(app, what, name, obj, skip, options):
+    """Leave out fields of named tuples: their class describes them."""
+    return True if type(obj).__name__ == '_tuplegetter' else None
+
+
+def setup(app):
+    """Draw the figures of the concepts before the pages are read."""
+    app.connect('autodoc-skip-member', is_skipped)
+    app.connect(
+        'builder-inited',
+        lambda app: figures.draw_all(HERE / 'images' / 'concepts'),
+    )
