@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-
-import figures  # noqa: E402
+sys.path.insert(0, str(HERE.parent))
 
 import dark_codec  # noqa: E402
 
@@ -50,9 +48,5 @@ def is_skipped(app, what, name, obj, skip, options):
 
 
 def setup(app):
-    """Draw the figures of the concepts before the pages are read."""
+    """Called by Sphinx."""
     app.connect('autodoc-skip-member', is_skipped)
-    app.connect(
-        'builder-inited',
-        lambda app: figures.draw_all(HERE / 'images' / 'concepts'),
-    )

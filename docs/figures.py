@@ -1,7 +1,7 @@
-"""Draws the figures of docs/concepts.md: ``python docs/figures.py FOLDER``.
+"""Draws the figures of docs/concepts.md.
 
-Everything on them comes out of dark_codec's own functions. Sphinx calls
-:func:`draw_all` before it reads the pages.
+``python docs/figures.py docs/images/concepts``. Everything on them comes out
+of dark_codec's own functions.
 """
 
 import sys
@@ -95,7 +95,7 @@ def frames() -> Figure:
     draw_heatmap(axes[2], heatmap, truth=place)
     titles = 'image px', 'input px, 96 x 128', 'heatmap px, 24 x 32'
     for ax, title in zip(axes, titles):
-        ax.set_title(title)
+        ax.set(title=title, xlabel='', ylabel='')
     return fig
 
 
@@ -145,7 +145,7 @@ def decoders() -> Figure:
             ax.plot(x, error, color=COLORS[i], label=name)
         ax.set(title=title, xlabel='true x, heatmap px', ylim=(-0.55, 0.55))
     axes[0].set_ylabel('error in x, heatmap px')
-    axes[0].legend()
+    axes[1].legend(loc='center left', bbox_to_anchor=(1, 0.5))
     return fig
 
 
