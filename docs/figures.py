@@ -170,7 +170,10 @@ def modulation() -> Figure:
         draw_heatmap(ax, shown, points, truth)
         show_window(ax, truth, 7.5)
         ax.set_title(title)
-    axes[1].legend(loc='center left', bbox_to_anchor=(1, 0.5))
+    # the mark of the truth is white
+    axes[1].legend(
+        loc='center left', bbox_to_anchor=(1, 0.5), facecolor='0.6'
+    )
     return fig
 
 
