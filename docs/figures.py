@@ -171,9 +171,7 @@ def modulation() -> Figure:
         show_window(ax, truth, 7.5)
         ax.set_title(title)
     # the mark of the truth is white
-    axes[1].legend(
-        loc='center left', bbox_to_anchor=(1, 0.5), facecolor='0.6'
-    )
+    axes[1].legend(loc='center left', bbox_to_anchor=(1, 0.5), facecolor='0.6')
     return fig
 
 
