@@ -1,0 +1,126 @@
+"""Numbers of the tables, with intervals, as json and as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dark_codec.evaluation.bootstrap import bootstrap
+
+from .comparisons import Row, Table
+from .evaluation import Decoded
+
+THRESHOLDS = (0.2, 0.1, 0.05)
+_FOUND = 0.2  # torso diagonals
+_NAMES = (*(f'PCK@{t}' for t in THRESHOLDS), 'error')
+
+Load = Callable[[str], list[Decoded]]
+
+
+def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
+    """The numbers of a table.
+
+    Seeds of a network are averaged image by image, and the images are drawn
+    anew for the intervals: they tell nothing about other seeds.
+
+    Args:
+        table (Table): Its rows.
+        load (Callable): Gives what was decoded, one an available seed, for
+            the stem of a config.
+        draws (int): Of the bootstrap. Defaults to 1000.
+
+    Returns:
+        dict[str, Any]: By the rows' labels: ``values``, ``less`` (differences
+        to the row that it is compared with; absent without one), each with
+        :data:`_NAMES` as keys and (value, low, high) as values, all in
+        percent; ``seeds`` and, in heatmap px, ``offset`` (x, y). ``error`` is
+        the mean distance, in percent of the torso, of the keypoints that all
+        rows find.
+    """
+    decoded = {row.label: load(row.config) for row in table.rows}
+    counted = next(iter(decoded.values()))[0].counted
+    found = counted.copy()
+    for row in table.rows:
+        for one in decoded[row.label]:
+            found &= one.distance[row.decoder] <= _FOUND
+    sums = np.stack(
+        [_sums(row, decoded[row.label], counted, found) for row in table.rows],
+        axis=1,
+    )
+    counts = np.stack([*[counted.sum(1)] * len(THRESHOLDS), found.sum(1)], 1)
+    labels = [row.label for row in table.rows]
+    against = [labels.index(row.against or row.label) for row in table.rows]
+
+    def statistic(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        values = 100 * sums.sum(0) / counts.sum(0)
+        return np.stack([values, values - values[against]])
+
+    estimate = np.stack(bootstrap(statistic, sums, counts, draws=draws), -1)
+    result = {}
+    for i, row in enumerate(table.rows):
+        entry = dict(
+            seeds=len(decoded[row.label]), values=_named(estimate[0, i])
+        )
+        if row.against is not None:
+            entry.update(against=row.against, less=_named(estimate[1, i]))
+        entry['offset'] = _offset(row, decoded[row.label], found)
+        result[row.label] = entry
+    return result
+
+
+def _sums(
+    row: Row, seeds: list[Decoded], counted: np.ndarray, found: np.ndarray
+) -> np.ndarray:
+    """Hits at each threshold and errors of one row, (I, T + 1)."""
+    distance = np.stack([one.distance[row.decoder] for one in seeds])
+    hits = [((distance <= t) & counted).mean(0).sum(1) for t in THRESHOLDS]
+    return np.stack([*hits, (distance.mean(0) * found).sum(1)], 1)
+
+
+def _named(numbers: np.ndarray) -> dict[str, list[float]]:
+    return {
+        name: [round(float(n), 3) for n in triple]
+        for name, triple in zip(_NAMES, numbers)
+    }
+
+
+def _offset(
+    row: Row, seeds: list[Decoded], found: np.ndarray
+) -> list[float]:
+    offsets = np.stack([one.offset[row.decoder][found] for one in seeds])
+    return [round(float(n), 3) for n in offsets.mean((0, 1))]
+
+
+def markdown(table: Table, numbers: dict[str, Any]) -> str:
+    """A table with one line a row.
+
+    Args:
+        table (Table): Its rows.
+        numbers (dict[str, Any]): From :func:`compare`.
+
+    Returns:
+        str: Values, and differences with their 95 % intervals.
+    """
+    heads = ['', *_NAMES[:-1], 'error, % of torso']
+    heads += [f'{name} against' for name in _NAMES[1:3]] + ['error against']
+    heads += ['offset x, y'] * table.offsets
+    lines = [heads, ['---', *['---:'] * (len(heads) - 1)]]
+    for label, entry in numbers.items():
+        values = entry['values']
+        cells = [label, *(f'{values[n][0]:.1f}' for n in _NAMES[:-1])]
+        cells.append(f'{values["error"][0]:.2f}')
+        cells += [_interval(entry, name) for name in _NAMES[1:]]
+        if table.offsets:
+            cells.append('{:+.2f}, {:+.2f}'.format(*entry['offset']))
+        lines.append(cells)
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+
+
+def _interval(entry: dict[str, Any], name: str) -> str:
+    if 'less' not in entry:
+        return ''
+    digits = 2 if name == 'error' else 1
+    value, low, high = (f'{n:+.{digits}f}' for n in entry['less'][name])
+    return f'{value} [{low}, {high}]'
