@@ -106,7 +106,10 @@ def _alignments() -> list[Row]:
     }
     rows = [
         Row(
-            name, config, 'DARK', None if name == 'half_pixel' else 'half_pixel'
+            name,
+            config,
+            'DARK',
+            None if name == 'half_pixel' else 'half_pixel',
         )
         for name, config in configs.items()
     ]
@@ -122,7 +125,9 @@ def _both(size: str) -> dict[str, str]:
 _WITH_FLOOR = ('biased', 'biased-floor', 'unbiased')
 
 TABLES = {
-    '1': Table('Decoding; biased encoding, 128x96', _decoding('biased', '128x96')),
+    '1': Table(
+        'Decoding; biased encoding, 128x96', _decoding('biased', '128x96')
+    ),
     '2': Table('Modulation, 128x96', _modulation('128x96')),
     '2b': Table('Modulation, 64x48', _modulation('64x48')),
     '3': Table('Encoding, 128x96', _encoding(_both('128x96'))),

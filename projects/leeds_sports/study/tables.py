@@ -86,9 +86,7 @@ def _named(numbers: np.ndarray) -> dict[str, list[float]]:
     }
 
 
-def _offset(
-    row: Row, seeds: list[Decoded], found: np.ndarray
-) -> list[float]:
+def _offset(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
     offsets = np.stack([one.offset[row.decoder][found] for one in seeds])
     return [round(float(n), 3) for n in offsets.mean((0, 1))]
 

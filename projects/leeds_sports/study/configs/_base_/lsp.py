@@ -1,7 +1,9 @@
 # The budget that every network of the study has, and a lighter network than
 # the project's: without the features at stride 32, which 64x48 and 192x144
 # are no multiples of.
-_base_ = ['../../../configs/td-hm_efficientnet-lite0_dark-1xb32-10e_lsp-128x96.py']
+_base_ = [
+    '../../../configs/td-hm_efficientnet-lite0_dark-1xb32-10e_lsp-128x96.py'
+]
 custom_imports = dict(
     imports=[
         'dark_codec',

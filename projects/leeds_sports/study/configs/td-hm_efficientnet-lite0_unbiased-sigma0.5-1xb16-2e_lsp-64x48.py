@@ -1,2 +1,0 @@
-_base_ = ['_base_/lsp.py']
-codec = dict(input_size=(48, 64), sigma=0.5)
