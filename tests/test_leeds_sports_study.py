@@ -27,7 +27,11 @@ from projects.leeds_sports.study.evaluation import (  # noqa: E402
     load,
     save,
 )
-from projects.leeds_sports.study.tables import compare, markdown  # noqa: E402
+from projects.leeds_sports.study.tables import (  # noqa: E402
+    compare,
+    costs,
+    markdown,
+)
 
 STUDY = ROOT / 'projects' / 'leeds_sports' / 'study'
 FILES = sorted(path.stem for path in (STUDY / 'configs').glob('*.py'))
@@ -185,7 +189,9 @@ def by_hand(config):
 def test_numbers_by_hand():
     numbers = compare(TABLE, by_hand, draws=200)
     first, second = numbers['first'], numbers['second']
-    assert (first['seeds'], second['seeds']) == (1, 2)
+    assert first['seeds']['PCK@0.05'] == pytest.approx([33.333])
+    assert second['seeds']['PCK@0.05'] == pytest.approx([33.333, 66.667])
+    assert second['seeds']['error'] == pytest.approx([5, 6])
     values = {name: triple[0] for name, triple in first['values'].items()}
     # three keypoints count; both networks find the two of the first image
     assert values == pytest.approx(
@@ -207,7 +213,7 @@ def test_numbers_by_hand():
 def test_markdown_by_hand():
     lines = markdown(TABLE, compare(TABLE, by_hand, draws=200)).splitlines()
     assert lines[2] == (
-        '| first | 66.7 | 33.3 | 33.3 | 9.50 |  |  |  | +0.25, -0.50 |'
+        '| first | 66.7 | 33.3 | 33.3 | 9.50 |  |  |  | 33.3 | +0.25, -0.50 |'
     )
     assert lines[3].startswith(
         '| second | 100.0 | 100.0 | 50.0 | 5.50 | +66.7 [+50.0, +100.0] |'
@@ -232,6 +238,7 @@ def test_the_report_shows_the_committed_numbers():
     for name, rows in numbers.items():
         assert markdown(TABLES[name], rows) in report, f'table {name}'
     record = json.loads((STUDY / 'results' / 'runs.json').read_text())
+    assert costs(record['runs']) in report
     trained = [(run['config'], run['seed']) for run in record['runs']]
     assert trained == [tuple(run) for run in runs.RUNS]
 

@@ -53,7 +53,9 @@ def _modulation(size: str) -> list[Row]:
         config, first = lsp(codec, size), f'{codec}, without modulation'
         rows += [
             Row(first, config, 'Taylor without modulation'),
+            Row(f'{codec}, half the kernel', config, 'half the kernel', first),
             Row(f'{codec}, with modulation', config, 'DARK', first),
+            Row(f'{codec}, rescaled by max', config, 'rescaled by max', first),
             Row(f'{codec}, Gaussian fit', config, 'Gaussian fit', first),
         ]
     return rows

@@ -19,6 +19,16 @@ DECODERS: dict[str, Any] = {
     'quarter shift': 'QuarterShiftDecoder',
     'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
     'DARK': 'TaylorDecoder',
+    # all networks were trained with sigma 1
+    'half the kernel': dict(
+        type='TaylorDecoder',
+        modulation=dict(type='GaussianModulation', sigma=0.5),
+    ),
+    # as DarkPose and MMPose do: Eq. 11 without its minimum
+    'rescaled by max': dict(
+        type='TaylorDecoder',
+        modulation=dict(type='GaussianModulation', rescale='max'),
+    ),
     'Gaussian fit': 'GaussianFitDecoder',
 }
 CORRECTED = 'DARK, flip shift corrected'

@@ -13,7 +13,7 @@ from projects.quickstart.training import checkpoint
 from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
 from .runs import Run
-from .tables import compare, markdown
+from .tables import compare, costs, markdown
 from .training import epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
@@ -65,10 +65,12 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
         numbers[name] = compare(table, decoded)
         text.append(f'Table {name}: {table.title}\n')
         text.append(markdown(table, numbers[name]))
+    record = _record(runs, work_dir)
+    text += ['What the trainings took\n', costs(record['runs'])]
     out.mkdir(parents=True, exist_ok=True)
     _write_json(out / 'tables.json', numbers)
+    _write_json(out / 'runs.json', record)
     (out / 'tables.md').write_text('\n'.join(text))
-    _write_json(out / 'runs.json', _record(runs, work_dir))
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:

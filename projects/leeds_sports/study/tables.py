@@ -35,9 +35,9 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         dict[str, Any]: By the rows' labels: ``values``, ``less`` (differences
         to the row that it is compared with; absent without one), each with
         :data:`_NAMES` as keys and (value, low, high) as values, all in
-        percent; ``seeds`` and, in heatmap px, ``offset`` (x, y). ``error`` is
-        the mean distance, in percent of the torso, of the keypoints that all
-        rows find.
+        percent; ``seeds``, the values of each seed; and, in heatmap px,
+        ``offset`` (x, y). ``error`` is the mean distance, in percent of the
+        torso, of the keypoints that all rows find.
     """
     decoded = {row.label: load(row.config) for row in table.rows}
     counted = next(iter(decoded.values()))[0].counted
@@ -45,10 +45,11 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
     for row in table.rows:
         for one in decoded[row.label]:
             found &= one.distance[row.decoder] <= _FOUND
-    sums = np.stack(
-        [_sums(row, decoded[row.label], counted, found) for row in table.rows],
-        axis=1,
-    )
+    seeds = {
+        row.label: _sums(row, decoded[row.label], counted, found)
+        for row in table.rows
+    }
+    sums = np.stack([each.mean(0) for each in seeds.values()], 1)
     counts = np.stack([*[counted.sum(1)] * len(THRESHOLDS), found.sum(1)], 1)
     labels = [row.label for row in table.rows]
     against = [labels.index(row.against or row.label) for row in table.rows]
@@ -61,7 +62,8 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
     result = {}
     for i, row in enumerate(table.rows):
         entry = dict(
-            seeds=len(decoded[row.label]), values=_named(estimate[0, i])
+            values=_named(estimate[0, i]),
+            seeds=_by_seed(seeds[row.label], counts),
         )
         if row.against is not None:
             entry.update(against=row.against, less=_named(estimate[1, i]))
@@ -73,10 +75,18 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
 def _sums(
     row: Row, seeds: list[Decoded], counted: np.ndarray, found: np.ndarray
 ) -> np.ndarray:
-    """Hits at each threshold and errors of one row, (I, T + 1)."""
+    """Hits at each threshold and errors of one row, (seeds, I, T + 1)."""
     distance = np.stack([one.distance[row.decoder] for one in seeds])
-    hits = [((distance <= t) & counted).mean(0).sum(1) for t in THRESHOLDS]
-    return np.stack([*hits, (distance.mean(0) * found).sum(1)], 1)
+    hits = [((distance <= t) & counted).sum(2) for t in THRESHOLDS]
+    return np.stack([*hits, np.where(found, distance, 0).sum(2)], -1)
+
+
+def _by_seed(sums: np.ndarray, counts: np.ndarray) -> dict[str, list[float]]:
+    values = 100 * sums.sum(1) / counts.sum(0)
+    return {
+        name: [round(float(n), 3) for n in column]
+        for name, column in zip(_NAMES, values.T)
+    }
 
 
 def _named(numbers: np.ndarray) -> dict[str, list[float]]:
@@ -103,6 +113,8 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
     """
     heads = ['', *_NAMES[:-1], 'error, % of torso']
     heads += [f'{name} against' for name in _NAMES[1:3]] + ['error against']
+    several = any(len(_seeds(entry)) > 1 for entry in numbers.values())
+    heads += ['PCK@0.1 of each seed'] * several
     heads += ['offset x, y'] * table.offsets
     lines = [heads, ['---', *['---:'] * (len(heads) - 1)]]
     for label, entry in numbers.items():
@@ -110,10 +122,16 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
         cells = [label, *(f'{values[n][0]:.1f}' for n in _NAMES[:-1])]
         cells.append(f'{values["error"][0]:.2f}')
         cells += [_interval(entry, name) for name in _NAMES[1:]]
+        if several:
+            cells.append(', '.join(f'{n:.1f}' for n in _seeds(entry)))
         if table.offsets:
             cells.append('{:+.2f}, {:+.2f}'.format(*entry['offset']))
         lines.append(cells)
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+
+
+def _seeds(entry: dict[str, Any]) -> list[float]:
+    return entry['seeds']['PCK@0.1']
 
 
 def _interval(entry: dict[str, Any], name: str) -> str:
@@ -122,3 +140,23 @@ def _interval(entry: dict[str, Any], name: str) -> str:
     digits = 2 if name == 'error' else 1
     value, low, high = (f'{n:+.{digits}f}' for n in entry['less'][name])
     return f'{value} [{low}, {high}]'
+
+
+def costs(runs: list[dict[str, Any]]) -> str:
+    """What each training took, in markdown.
+
+    Args:
+        runs (list[dict[str, Any]]): ``runs`` of ``runs.json``.
+
+    Returns:
+        str: One line a training.
+    """
+    lines = ['| config | seed | iterations | minutes | loss |']
+    lines += ['|---|---:|---:|---:|---:|']
+    lines += [
+        '| {config} | {seed} | {iterations} | {minutes:.1f} | {loss:.5f} |'.format(
+            **run
+        )
+        for run in runs
+    ]
+    return '\n'.join(lines) + '\n'
