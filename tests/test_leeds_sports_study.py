@@ -14,7 +14,13 @@ from mmpose.registry import MODELS
 from dark_codec import apply_codec
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / 'tools'),
+    str(ROOT / 'tools' / 'analysis_tools'),
+]
+
+from _study_page import fill  # noqa: E402
 
 from projects.leeds_sports.study import runs, training  # noqa: E402
 from projects.leeds_sports.study.comparisons import (  # noqa: E402
@@ -27,11 +33,8 @@ from projects.leeds_sports.study.evaluation import (  # noqa: E402
     load,
     save,
 )
-from projects.leeds_sports.study.tables import (  # noqa: E402
-    compare,
-    costs,
-    markdown,
-)
+from projects.leeds_sports.study.results import report_tables  # noqa: E402
+from projects.leeds_sports.study.tables import compare, markdown  # noqa: E402
 
 STUDY = ROOT / 'projects' / 'leeds_sports' / 'study'
 FILES = sorted(path.stem for path in (STUDY / 'configs').glob('*.py'))
@@ -155,34 +158,39 @@ def test_summary_of_an_interrupted_log(tmp_path):
     )
 
 
-def decoded(distances):
-    """Two images of two keypoints, one of which does not count."""
+# each lies a quarter of a pixel right of, and above a pixel's centre
+LABEL = np.full((2, 2, 2), (5.25, 6.75), np.float32)
+
+
+def decoded(distances, repeated):
+    """Two images of two keypoints, one of which does not count.
+
+    Of the rounding of the labels, the part `repeated` is in the predictions.
+    """
     counted = np.array([[True, True], [True, False]])
-    offset = {
-        name: np.full((2, 2, 2), (0.25, -0.5), np.float32)
-        for name in distances
-    }
-    distances = {
-        name: np.array(values, np.float32)
-        for name, values in distances.items()
-    }
-    return Decoded(counted, distances, offset)
+    offset = np.full((2, 2, 2), (-0.25 * repeated, 0.25 * repeated))
+    return Decoded(
+        counted,
+        {name: np.array(v, np.float32) for name, v in distances.items()},
+        {name: offset.astype(np.float32) for name in distances},
+        LABEL,
+    )
 
 
 TABLE = Table(
     'a title',
     [Row('first', 'a', 'argmax'), Row('second', 'b', 'DARK', 'first')],
-    offsets=True,
+    extra='offset',
 )
 
 
 def by_hand(config):
     """Network b has two seeds."""
     if config == 'a':
-        return [decoded({'argmax': [[0.04, 0.15], [0.3, 0.0]]})]
+        return [decoded({'argmax': [[0.04, 0.15], [0.3, 0.0]]}, 1)]
     return [
-        decoded({'DARK': [[0.04, 0.06], [0.08, 9.0]]}),
-        decoded({'DARK': [[0.08, 0.04], [0.02, 9.0]]}),
+        decoded({'DARK': [[0.04, 0.06], [0.08, 9.0]]}, 0),
+        decoded({'DARK': [[0.08, 0.04], [0.02, 9.0]]}, 0.5),
     ]
 
 
@@ -196,24 +204,39 @@ def test_numbers_by_hand():
     # three keypoints count; both networks find the two of the first image
     assert values == pytest.approx(
         {'PCK@0.2': 66.667, 'PCK@0.1': 33.333, 'PCK@0.05': 33.333}
-        | {'error': 9.5}
+        | {'error': 9.5, 'rounding': 100}
     )
     values = {name: triple[0] for name, triple in second['values'].items()}
     assert values == pytest.approx(
-        {'PCK@0.2': 100, 'PCK@0.1': 100, 'PCK@0.05': 50, 'error': 5.5}
+        {'PCK@0.2': 100, 'PCK@0.1': 100, 'PCK@0.05': 50}
+        | {'error': 5.5, 'rounding': 25}
     )
     less = second['less']['PCK@0.1']
     assert less[0] == pytest.approx(66.667)
     # a resample has only the first image, or only the second
     assert less[1:] == pytest.approx([50, 100])
     assert 'less' not in first
-    assert first['offset'] == second['offset'] == [0.25, -0.5]
+    assert first['offset'] == [-0.25, 0.25]
+    assert second['offset'] == [-0.062, 0.062]
+
+
+def test_rounding_of_floor():
+    """Half a pixel that floor takes from all labels is not rounding."""
+    name = runs.figures('biased-floor')
+    table = Table('', [Row('floor', name, 'DARK')], extra='rounding')
+    one = decoded({'DARK': [[0.01, 0.01], [0.01, 0.01]]}, 1)
+    # floor moves a label at 5.25 by -0.25 and one at 6.75 by -0.75
+    offset = np.full((2, 2, 2), (-0.25, -0.75), np.float32)
+    floored = one._replace(offset={'DARK': offset})
+    numbers = compare(table, lambda config: [floored], draws=50)
+    assert numbers['floor']['values']['rounding'][0] == pytest.approx(100)
+    assert markdown(table, numbers).endswith('| 100 [100, 100] |')
 
 
 def test_markdown_by_hand():
     lines = markdown(TABLE, compare(TABLE, by_hand, draws=200)).splitlines()
     assert lines[2] == (
-        '| first | 66.7 | 33.3 | 33.3 | 9.50 |  |  |  | 33.3 | +0.25, -0.50 |'
+        '| first | 66.7 | 33.3 | 33.3 | 9.50 |  |  |  | 33.3 | -0.25, +0.25 |'
     )
     assert lines[3].startswith(
         '| second | 100.0 | 100.0 | 50.0 | 5.50 | +66.7 [+50.0, +100.0] |'
@@ -225,6 +248,7 @@ def test_saved_and_read_again(tmp_path):
     save(tmp_path / 'decoded.npz', once)
     again = load(tmp_path / 'decoded.npz')
     np.testing.assert_array_equal(again.counted, once.counted)
+    np.testing.assert_array_equal(again.label, once.label)
     for part in ('distance', 'offset'):
         before, after = getattr(once, part), getattr(again, part)
         assert list(after) == list(before) == ['DARK']
@@ -233,12 +257,9 @@ def test_saved_and_read_again(tmp_path):
 
 def test_the_report_shows_the_committed_numbers():
     numbers = json.loads((STUDY / 'results' / 'tables.json').read_text())
-    report = (STUDY / 'README.md').read_text()
-    assert list(numbers) == list(TABLES)
-    for name, rows in numbers.items():
-        assert markdown(TABLES[name], rows) in report, f'table {name}'
     record = json.loads((STUDY / 'results' / 'runs.json').read_text())
-    assert costs(record['runs']) in report
+    report = (STUDY / 'README.md').read_text()
+    assert fill(report, report_tables(numbers, record)) == report
     trained = [(run['config'], run['seed']) for run in record['runs']]
     assert trained == [tuple(run) for run in runs.RUNS]
 

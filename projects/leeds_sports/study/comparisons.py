@@ -30,12 +30,14 @@ class Table(NamedTuple):
     Attributes:
         title (str): What the table shows.
         rows (list[Row]): In order.
-        offsets (bool): Whether to show where the errors point.
+        extra (str, optional): One more measure to show: ``'offset'``, where
+            the errors point, or ``'rounding'``, how much of the labels'
+            rounding is in them.
     """
 
     title: str
     rows: list[Row]
-    offsets: bool = False
+    extra: str | None = None
 
 
 def _decoding(codec: str, size: str) -> list[Row]:
@@ -132,18 +134,18 @@ TABLES = {
     ),
     '2': Table('Modulation, 128x96', _modulation('128x96')),
     '2b': Table('Modulation, 64x48', _modulation('64x48')),
-    '3': Table('Encoding, 128x96', _encoding(_both('128x96'))),
-    '3b': Table('Encoding, 96x72', _encoding(_both('96x72'))),
+    '3': Table('Encoding, 128x96', _encoding(_both('128x96')), 'rounding'),
+    '3b': Table('Encoding, 96x72', _encoding(_both('96x72')), 'rounding'),
     '3c': Table(
         'Encoding, 64x48',
         _encoding({name: lsp(name, '64x48') for name in _WITH_FLOOR}),
-        offsets=True,
+        'rounding',
     ),
     '4': Table('Input sizes', _sizes()),
-    '5': Table('Alignments, 64x48, flip test', _alignments(), offsets=True),
+    '5': Table('Alignments, 64x48, flip test', _alignments(), 'offset'),
     '6': Table(
         'Encoding with exact labels: synthetic figures, 64x48',
         _encoding({name: figures(name) for name in _WITH_FLOOR}),
-        offsets=True,
+        'rounding',
     ),
 }

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from dark_codec.evaluation.prediction import Prediction, predict, redecode
 from dark_codec.evaluation.torso_pck import torso_distances
+from dark_codec.functional import input_to_heatmap
 
 from .runs import Run
 
@@ -43,11 +44,13 @@ class Decoded(NamedTuple):
             diagonals, (I, K), by decoder.
         offset (dict[str, np.ndarray]): Prediction less label in heatmap px,
             (I, K, 2), by decoder.
+        label (np.ndarray): The labels in heatmap px, (I, K, 2).
     """
 
     counted: np.ndarray
     distance: dict[str, np.ndarray]
     offset: dict[str, np.ndarray]
+    label: np.ndarray
 
 
 def predict_run(run: Run, checkpoint: Path) -> Prediction:
@@ -89,7 +92,14 @@ def decode_all(prediction: Prediction) -> Decoded:
             found, truth, labelled, torso
         )
         offset[name] = (found - truth) / pixel
-    return Decoded(counted, distance, offset)
+    dark = prediction.codec(DECODERS['DARK'])
+    label = input_to_heatmap(
+        prediction.to_input(truth),
+        dark.input_size,
+        dark.heatmap_size,
+        dark.alignment,
+    )
+    return Decoded(counted, distance, offset, np.asarray(label))
 
 
 def _image_px(prediction: Prediction) -> np.ndarray:
@@ -101,7 +111,7 @@ def _image_px(prediction: Prediction) -> np.ndarray:
 
 def save(path: Path, decoded: Decoded) -> None:
     """Write what was decoded."""
-    arrays = {'counted': decoded.counted}
+    arrays = {'counted': decoded.counted, 'label': decoded.label}
     for name, values in decoded.distance.items():
         arrays[f'distance/{name}'] = values.astype(np.float32)
         arrays[f'offset/{name}'] = decoded.offset[name].astype(np.float32)
@@ -112,9 +122,9 @@ def load(path: Path) -> Decoded:
     """Read what :func:`save` has written."""
     with np.load(path) as archive:
         arrays = dict(archive)
-    counted = arrays.pop('counted')
+    counted, label = arrays.pop('counted'), arrays.pop('label')
     parts: dict[str, dict] = dict(distance={}, offset={})
     for key, values in arrays.items():
         part, name = key.split('/')
         parts[part][name] = values
-    return Decoded(counted, **parts)
+    return Decoded(counted, label=label, **parts)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from _study_page import fill
+
 from projects.quickstart.table import environment
 from projects.quickstart.training import checkpoint
 
@@ -17,6 +19,8 @@ from .tables import compare, costs, markdown
 from .training import epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
+RESULTS = 'results'
+REPORT = Path(__file__).parent / 'README.md'
 
 
 def last_checkpoint(run: Run, work_dir: Path) -> Path:
@@ -38,14 +42,14 @@ def decode_missing(runs: list[Run], work_dir: Path) -> None:
 
 
 def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
-    """Write tables of the runs that are decoded, and what they took.
+    """Write the numbers, and renew the report's tables.
 
     Args:
-        runs (list[Run]): The trained ones. A table that needs another is
-            left out, and named.
+        runs (list[Run]): The trained ones, decoded. Without those that a
+            table needs, the table is left out, and the report stays as it is.
         work_dir (Path): Holds their folders.
-        out (Path): Folder for ``runs.json``, ``tables.json`` and
-            ``tables.md``.
+        out (Path): Folder for ``README.md``, and for ``tables.json`` and
+            ``runs.json`` in ``results``.
     """
 
     @functools.cache
@@ -56,21 +60,28 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
             if run.config == config
         ]
 
-    numbers, text = {}, []
+    numbers = {}
     for name, table in TABLES.items():
         missing = {r.config for r in table.rows if not decoded(r.config)}
         if missing:
             print(f'Table {name} left out: {sorted(missing)} not trained')
-            continue
-        numbers[name] = compare(table, decoded)
-        text.append(f'Table {name}: {table.title}\n')
-        text.append(markdown(table, numbers[name]))
+        else:
+            numbers[name] = compare(table, decoded)
     record = _record(runs, work_dir)
-    text += ['What the trainings took\n', costs(record['runs'])]
-    out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / 'tables.json', numbers)
-    _write_json(out / 'runs.json', record)
-    (out / 'tables.md').write_text('\n'.join(text))
+    (out / RESULTS).mkdir(parents=True, exist_ok=True)
+    _write_json(out / RESULTS / 'tables.json', numbers)
+    _write_json(out / RESULTS / 'runs.json', record)
+    if len(numbers) == len(TABLES):
+        page = fill(REPORT.read_text(), report_tables(numbers, record))
+        (out / REPORT.name).write_text(page)
+
+
+def report_tables(numbers: dict, record: dict) -> dict[str, str]:
+    """The report's tables in markdown, by name, from the two json files."""
+    tables = {
+        name: markdown(TABLES[name], rows) for name, rows in numbers.items()
+    }
+    return dict(tables, costs=costs(record['runs']))
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:

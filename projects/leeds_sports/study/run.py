@@ -10,12 +10,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / 'tools'),
+    str(ROOT / 'tools' / 'analysis_tools'),
+]
 
 from _common import UserError, run_tool  # noqa: E402
 
 from projects.leeds_sports.study.pictures import write_pictures  # noqa: E402
 from projects.leeds_sports.study.results import (  # noqa: E402
+    RESULTS,
     decode_missing,
     trained,
     write_results,
@@ -39,8 +44,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=Path(__file__).parent / 'results',
-        help='folder for the results (default: results, beside this file)',
+        default=Path(__file__).parent,
+        help='folder for the report and its results (default: that of this '
+        'file)',
     )
     parser.add_argument(
         '--no-train',
@@ -65,8 +71,8 @@ def main() -> None:
         raise UserError(f'--no-train: no network is trained in {work_dir}')
     decode_missing(runs, work_dir)
     write_results(runs, work_dir, args.out)
-    write_pictures(runs, work_dir, args.out)
-    print((args.out / 'tables.md').read_text())
+    write_pictures(runs, work_dir, args.out / RESULTS)
+    print(f'Written to {args.out}')
 
 
 if __name__ == '__main__':

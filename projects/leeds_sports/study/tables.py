@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from dark_codec.evaluation.bootstrap import bootstrap
+from dark_codec.functional.encode import quantise_points
 
 from .comparisons import Row, Table
 from .evaluation import Decoded
 
 THRESHOLDS = (0.2, 0.1, 0.05)
 _FOUND = 0.2  # torso diagonals
-_NAMES = (*(f'PCK@{t}' for t in THRESHOLDS), 'error')
+_NAMES = (*(f'PCK@{t}' for t in THRESHOLDS), 'error', 'rounding')
+_COMPARED = ('PCK@0.1', 'PCK@0.05', 'error')
+_EXTRA = {'offset': 'offset x, y', 'rounding': 'rounding repeated, %'}
 
 Load = Callable[[str], list[Decoded]]
 
@@ -37,7 +40,8 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         :data:`_NAMES` as keys and (value, low, high) as values, all in
         percent; ``seeds``, the values of each seed; and, in heatmap px,
         ``offset`` (x, y). ``error`` is the mean distance, in percent of the
-        torso, of the keypoints that all rows find.
+        torso, of the keypoints that all rows find; ``rounding`` is
+        explained in :func:`_rounding`.
     """
     decoded = {row.label: load(row.config) for row in table.rows}
     counted = next(iter(decoded.values()))[0].counted
@@ -45,12 +49,12 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
     for row in table.rows:
         for one in decoded[row.label]:
             found &= one.distance[row.decoder] <= _FOUND
-    seeds = {
-        row.label: _sums(row, decoded[row.label], counted, found)
-        for row in table.rows
-    }
-    sums = np.stack([each.mean(0) for each in seeds.values()], 1)
-    counts = np.stack([*[counted.sum(1)] * len(THRESHOLDS), found.sum(1)], 1)
+    parts = [
+        _sums(row, decoded[row.label], counted, found) for row in table.rows
+    ]
+    # over images first, then rows
+    sums = np.stack([sums.mean(0) for sums, _ in parts], 1)
+    counts = np.stack([counts for _, counts in parts], 1)
     labels = [row.label for row in table.rows]
     against = [labels.index(row.against or row.label) for row in table.rows]
 
@@ -63,7 +67,7 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
     for i, row in enumerate(table.rows):
         entry = dict(
             values=_named(estimate[0, i]),
-            seeds=_by_seed(seeds[row.label], counts),
+            seeds=_by_seed(*parts[i]),
         )
         if row.against is not None:
             entry.update(against=row.against, less=_named(estimate[1, i]))
@@ -74,14 +78,39 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
 
 def _sums(
     row: Row, seeds: list[Decoded], counted: np.ndarray, found: np.ndarray
-) -> np.ndarray:
-    """Hits at each threshold and errors of one row, (seeds, I, T + 1)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums and counts of each image, whose ratio is each of the measures.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: (seeds, I, measures), (I, measures).
+    """
     distance = np.stack([one.distance[row.decoder] for one in seeds])
     hits = [((distance <= t) & counted).sum(2) for t in THRESHOLDS]
-    return np.stack([*hits, np.where(found, distance, 0).sum(2)], -1)
+    errors = np.where(found, distance, 0).sum(2)
+    rounding = _rounding(row, seeds[0].label) * found[..., None]
+    offset = np.stack([one.offset[row.decoder] for one in seeds])
+    repeated = np.where(found[..., None], offset, 0) * rounding
+    sums = [*hits, errors, repeated.sum((2, 3))]
+    counts = [*[counted.sum(1)] * len(hits), found.sum(1)]
+    counts.append((rounding**2).sum((1, 2)))
+    return np.stack(sums, -1), np.stack(counts, -1)
+
+
+def _rounding(row: Row, label: np.ndarray) -> np.ndarray:
+    """How far a biased encoder moves each label, less its mean, heatmap px.
+
+    The measure ``rounding`` is the slope of the predictions' offsets over
+    it: 100 % for a network that repeats the grid of its targets, 0 for one
+    that knows of no grid. Of an unbiased network, the same with rounding to
+    the nearest pixel.
+    """
+    quantise = 'floor' if '_biased-floor-' in row.config else 'round'
+    middle = 0.5 if quantise == 'floor' else 0.0
+    return quantise_points(label, quantise) - label + middle
 
 
 def _by_seed(sums: np.ndarray, counts: np.ndarray) -> dict[str, list[float]]:
+    """Values of each seed, by measure."""
     values = 100 * sums.sum(1) / counts.sum(0)
     return {
         name: [round(float(n), 3) for n in column]
@@ -111,30 +140,32 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
     Returns:
         str: Values, and differences with their 95 % intervals.
     """
-    heads = ['', *_NAMES[:-1], 'error, % of torso']
-    heads += [f'{name} against' for name in _NAMES[1:3]] + ['error against']
+    heads = ['', *_NAMES[:3], 'error, % of torso']
+    heads += [f'{name} against' for name in _COMPARED]
     several = any(len(_seeds(entry)) > 1 for entry in numbers.values())
     heads += ['PCK@0.1 of each seed'] * several
-    heads += ['offset x, y'] * table.offsets
+    heads += [_EXTRA[table.extra]] if table.extra else []
     lines = [heads, ['---', *['---:'] * (len(heads) - 1)]]
     for label, entry in numbers.items():
         values = entry['values']
-        cells = [label, *(f'{values[n][0]:.1f}' for n in _NAMES[:-1])]
+        cells = [label, *(f'{values[name][0]:.1f}' for name in _NAMES[:3])]
         cells.append(f'{values["error"][0]:.2f}')
-        cells += [_interval(entry, name) for name in _NAMES[1:]]
+        cells += [_difference(entry, name) for name in _COMPARED]
         if several:
             cells.append(', '.join(f'{n:.1f}' for n in _seeds(entry)))
-        if table.offsets:
+        if table.extra == 'offset':
             cells.append('{:+.2f}, {:+.2f}'.format(*entry['offset']))
+        if table.extra == 'rounding':
+            cells.append('{:.0f} [{:.0f}, {:.0f}]'.format(*values['rounding']))
         lines.append(cells)
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _seeds(entry: dict[str, Any]) -> list[float]:
     return entry['seeds']['PCK@0.1']
 
 
-def _interval(entry: dict[str, Any], name: str) -> str:
+def _difference(entry: dict[str, Any], name: str) -> str:
     if 'less' not in entry:
         return ''
     digits = 2 if name == 'error' else 1
@@ -151,12 +182,8 @@ def costs(runs: list[dict[str, Any]]) -> str:
     Returns:
         str: One line a training.
     """
+    line = '| {config} | {seed} | {iterations} | {minutes:.1f} | {loss:.5f} |'
     lines = ['| config | seed | iterations | minutes | loss |']
     lines += ['|---|---:|---:|---:|---:|']
-    lines += [
-        '| {config} | {seed} | {iterations} | {minutes:.1f} | {loss:.5f} |'.format(
-            **run
-        )
-        for run in runs
-    ]
-    return '\n'.join(lines) + '\n'
+    lines += [line.format(**run) for run in runs]
+    return '\n'.join(lines)
