@@ -61,6 +61,9 @@ def expected_codec(name):
         alignment=alignment,
         sigma=1.0,
     )
+    if codec.endswith('-stride16'):
+        codec = codec.removesuffix('-stride16')
+        expected['heatmap_size'] = (width // 16, height // 16)
     if ENCODERS[codec] is not None:
         expected['encoder'] = ENCODERS[codec]
     return expected
@@ -70,6 +73,7 @@ def expected_codec(name):
 def test_a_config_is_its_family_with_another_codec(name):
     cfg = Config.fromfile(STUDY / 'configs' / f'{name}.py').to_dict()
     family = 'figures' if 'figures' in name else 'lsp'
+    family += '-stride16' if 'stride16' in name else ''
     base = Config.fromfile(STUDY / 'configs' / '_base_' / f'{family}.py')
     base = base.to_dict()
     assert cfg.pop('codec') == expected_codec(name)
@@ -80,17 +84,25 @@ def test_a_config_is_its_family_with_another_codec(name):
     assert cfg['param_scheduler'][1]['end'] == cfg['train_cfg']['max_epochs']
 
 
-@pytest.mark.parametrize('size', ['64x48', '96x72', '128x96'])
-def test_networks_give_the_heatmaps_of_their_codec(size):
+@pytest.mark.parametrize(
+    ('codec', 'size', 'stride'),
+    [
+        ('biased', '64x48', 4),
+        ('biased', '96x72', 4),
+        ('biased', '128x96', 4),
+        ('biased-stride16', '128x96', 16),
+    ],
+)
+def test_networks_give_the_heatmaps_of_their_codec(codec, size, stride):
     pytest.importorskip('efficientnet_lite_pytorch')
-    cfg = Config.fromfile(STUDY / 'configs' / f'{runs.lsp("biased", size)}.py')
+    cfg = Config.fromfile(STUDY / 'configs' / f'{runs.lsp(codec, size)}.py')
     apply_codec(cfg)
     height, width = map(int, size.split('x'))
     with torch.device('meta'):
         model = MODELS.build(cfg.model).eval()
         inputs = torch.zeros(1, 3, height, width)
     heatmaps = model.head(model.extract_feat(inputs))
-    assert heatmaps.shape == (1, 14, height // 4, width // 4)
+    assert heatmaps.shape == (1, 14, height // stride, width // stride)
 
 
 def test_every_config_is_trained_and_every_row_too():

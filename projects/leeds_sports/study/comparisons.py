@@ -141,6 +141,16 @@ TABLES = {
         _encoding({name: lsp(name, '64x48') for name in _WITH_FLOOR}),
         'rounding',
     ),
+    '3d': Table(
+        'Encoding, 128x96 with heatmaps of 8x6',
+        _encoding(
+            {
+                name: lsp(f'{name}-stride16', '128x96')
+                for name in ('biased', 'unbiased')
+            }
+        ),
+        'rounding',
+    ),
     '4': Table('Input sizes', _sizes()),
     '5': Table('Alignments, 64x48, flip test', _alignments(), 'offset'),
     '6': Table(

@@ -193,7 +193,8 @@ def encoding_gains(tables: dict[str, Any]) -> dict[str, dict]:
         '3': '128x96',
         '3b': '96x72',
         '3c': '64x48',
-        '6': 'figures, 64x48',
+        '3d': '128x96 at stride 16',
+        '6': 'figures 64x48',
     }
     return {
         f'{place}, {label.split(", ")[1]}': row['less']

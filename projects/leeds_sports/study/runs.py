@@ -40,18 +40,22 @@ def figures(codec: str) -> str:
 
 
 RUNS = [
-    Run(lsp('unbiased', '64x48'), 0),
-    Run(lsp('biased', '64x48'), 0),
-    Run(lsp('unbiased', '128x96'), 0),
-    Run(lsp('biased', '128x96'), 0),
-    Run(figures('unbiased'), 0),
-    Run(figures('biased'), 0),
-    Run(figures('biased-floor'), 0),
-    Run(lsp('unbiased', '96x72'), 0),
-    Run(lsp('biased', '96x72'), 0),
+    *(Run(lsp(codec, '128x96'), 0) for codec in ('unbiased', 'biased')),
+    *(
+        Run(lsp(codec, '64x48'), seed)
+        for seed in range(2)
+        for codec in ('unbiased', 'biased')
+    ),
+    *(Run(lsp(codec, '96x72'), 0) for codec in ('unbiased', 'biased')),
     Run(lsp('unbiased-align-corners', '64x48'), 0),
     Run(lsp('unbiased-asymmetric', '64x48'), 0),
-    Run(lsp('unbiased', '64x48'), 1),
-    Run(lsp('biased', '64x48'), 1),
     Run(lsp('biased-floor', '64x48'), 0),
+    *(
+        Run(lsp(f'{codec}-stride16', '128x96'), 0)
+        for codec in ('unbiased', 'biased')
+    ),
+    *(
+        Run(figures(codec), 0)
+        for codec in ('unbiased', 'biased', 'biased-floor')
+    ),
 ]
