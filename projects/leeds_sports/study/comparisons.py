@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .evaluation import CORRECTED
@@ -63,8 +64,7 @@ def _modulation(size: str) -> list[Row]:
     return rows
 
 
-def _encoding(names: dict[str, str]) -> list[Row]:
-    """Encodings, by name, with each of four decoders; against biased."""
+def _encoding(config: Callable[[str], str]) -> list[Row]:
     rows = []
     for decoder in (
         'quarter shift',
@@ -74,13 +74,8 @@ def _encoding(names: dict[str, str]) -> list[Row]:
     ):
         first = f'biased, {decoder}'
         rows += [
-            Row(
-                f'{name}, {decoder}',
-                config,
-                decoder,
-                None if name == 'biased' else first,
-            )
-            for name, config in names.items()
+            Row(first, config('biased'), decoder),
+            Row(f'unbiased, {decoder}', config('unbiased'), decoder, first),
         ]
     return rows
 
@@ -122,11 +117,20 @@ def _alignments() -> list[Row]:
     return [*rows, Row(corrected, config, CORRECTED, name)]
 
 
-def _both(size: str) -> dict[str, str]:
-    return {name: lsp(name, size) for name in ('biased', 'unbiased')}
+def _floor(config: Callable[[str], str]) -> list[Row]:
+    rows = []
+    for decoder in ('Taylor without modulation', 'DARK'):
+        first = f'round, {decoder}'
+        rows += [
+            Row(first, config('biased'), decoder),
+            Row(f'floor, {decoder}', config('biased-floor'), decoder, first),
+        ]
+    return rows
 
 
-_WITH_FLOOR = ('biased', 'biased-floor', 'unbiased')
+def _at(size: str) -> Callable[[str], str]:
+    return lambda codec: lsp(codec, size)
+
 
 TABLES = {
     '1': Table(
@@ -134,28 +138,21 @@ TABLES = {
     ),
     '2': Table('Modulation, 128x96', _modulation('128x96')),
     '2b': Table('Modulation, 64x48', _modulation('64x48')),
-    '3': Table('Encoding, 128x96', _encoding(_both('128x96')), 'rounding'),
-    '3b': Table('Encoding, 96x72', _encoding(_both('96x72')), 'rounding'),
-    '3c': Table(
-        'Encoding, 64x48',
-        _encoding({name: lsp(name, '64x48') for name in _WITH_FLOOR}),
-        'rounding',
-    ),
+    '3': Table('Encoding, 128x96', _encoding(_at('128x96')), 'rounding'),
+    '3b': Table('Encoding, 96x72', _encoding(_at('96x72')), 'rounding'),
+    '3c': Table('Encoding, 64x48', _encoding(_at('64x48')), 'rounding'),
     '3d': Table(
         'Encoding, 128x96 with heatmaps of 8x6',
-        _encoding(
-            {
-                name: lsp(f'{name}-stride16', '128x96')
-                for name in ('biased', 'unbiased')
-            }
-        ),
+        _encoding(lambda codec: lsp(f'{codec}-stride16', '128x96')),
         'rounding',
     ),
     '4': Table('Input sizes', _sizes()),
     '5': Table('Alignments, 64x48, flip test', _alignments(), 'offset'),
     '6': Table(
         'Encoding with exact labels: synthetic figures, 64x48',
-        _encoding({name: figures(name) for name in _WITH_FLOOR}),
+        _encoding(figures),
         'rounding',
     ),
+    '7': Table('Rounding down, 64x48', _floor(_at('64x48')), 'offset'),
+    '7b': Table('Rounding down, figures', _floor(figures), 'offset'),
 }
