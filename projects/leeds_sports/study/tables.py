@@ -39,7 +39,7 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         to the row that it is compared with; absent without one), each with
         :data:`_NAMES` as keys and (value, low, high) as values, all in
         percent; ``seeds``, the values of each seed; and, in heatmap px,
-        ``offset`` (x, y). ``error`` is the mean distance, in percent of the
+        the median ``offset`` (x, y). ``error`` is the mean distance, in percent of the
         torso, of the keypoints that all rows find; ``rounding`` is
         explained in :func:`_rounding`.
     """
@@ -71,7 +71,7 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         )
         if row.against is not None:
             entry.update(against=row.against, less=_named(estimate[1, i]))
-        entry['offset'] = _offset(row, decoded[row.label], found)
+        entry['offset'] = _offset(row, decoded[row.label], counted)
         result[row.label] = entry
     return result
 
@@ -125,9 +125,12 @@ def _named(numbers: np.ndarray) -> dict[str, list[float]]:
     }
 
 
-def _offset(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
-    offsets = np.stack([one.offset[row.decoder][found] for one in seeds])
-    return [round(float(n), 3) for n in offsets.mean((0, 1))]
+def _offset(
+    row: Row, seeds: list[Decoded], counted: np.ndarray
+) -> list[float]:
+    """Median of all: those that are found near the label would shrink it."""
+    medians = [np.median(one.offset[row.decoder][counted], 0) for one in seeds]
+    return [round(float(n), 3) for n in np.mean(medians, 0)]
 
 
 def markdown(table: Table, numbers: dict[str, Any]) -> str:
