@@ -38,9 +38,9 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         dict[str, Any]: By the rows' labels: ``values``, ``less`` (differences
         to the row that it is compared with; absent without one), each with
         :data:`_NAMES` as keys and (value, low, high) as values, all in
-        percent; ``seeds``, the values of each seed; and, in heatmap px,
-        the median ``offset`` (x, y). ``error`` is the mean distance, in percent of the
-        torso, of the keypoints that all rows find; ``rounding`` is
+        percent; ``seeds``, the values of each seed; and, in heatmap px, the
+        median ``offset`` (x, y). ``error`` is the mean distance, in percent
+        of the torso, of the keypoints that all rows find; ``rounding`` is
         explained in :func:`_rounding`.
     """
     decoded = {row.label: load(row.config) for row in table.rows}
