@@ -245,6 +245,28 @@ def test_rounding_of_floor():
     assert markdown(table, numbers).endswith('| 100 [100, 100] |')
 
 
+@pytest.mark.parametrize(
+    ('uncertainty', 'percent'), [(0.1, 44), (0.2, 13), (0.3, 2), (0.5, 0)]
+)
+def test_what_uncertainty_leaves_of_rounding(uncertainty, percent, rng):
+    """The report's numbers, by simulating the best of all networks.
+
+    It knows where the labels lie up to the uncertainty, and predicts the
+    mean of the rounded ones.
+    """
+    known = rng.uniform(0, 1, 200_000)
+    label = known + rng.normal(0, uncertainty, known.shape)
+    pixels = np.arange(-4, 5)
+    edges = (pixels + 0.5 - known[:, None]) / uncertainty
+    below = torch.special.ndtr(torch.from_numpy(edges)).numpy()
+    predicted = pixels[0] + (1 - below).sum(1)
+    rounding = np.floor(label + 0.5) - label
+    slope = ((predicted - label) * rounding).sum() / (rounding**2).sum()
+    # an unbiased network predicts `known`, which has nothing of the rounding
+    nothing = ((known - label) * rounding).sum() / (rounding**2).sum()
+    assert 100 * (slope - nothing) == pytest.approx(percent, abs=1)
+
+
 def test_markdown_by_hand():
     lines = markdown(TABLE, compare(TABLE, by_hand, draws=200)).splitlines()
     assert lines[2].split(' | ')[1:5] == ['100.0', '33.3', '33.3', '12.67']
