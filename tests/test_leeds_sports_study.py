@@ -230,6 +230,9 @@ def test_numbers_by_hand():
     assert 'less' not in first
     assert first['offset'] == [-0.25, 0.25]
     assert second['offset'] == [-0.062, 0.062]
+    assert first['scatter'] == [0, 0]
+    # half of its errors lie at 0, the others at an eighth of a pixel
+    assert second['scatter'] == [0.093, 0.093]
 
 
 def test_rounding_of_floor():

@@ -16,6 +16,7 @@ from .evaluation import Decoded
 THRESHOLDS = (0.2, 0.1, 0.05)
 _FOUND = 0.2  # torso diagonals
 _NAMES = (*(f'PCK@{t}' for t in THRESHOLDS), 'error', 'rounding')
+_SD_OF_MAD = 1.4826  # of a normal distribution
 _COMPARED = ('PCK@0.1', 'PCK@0.05', 'error')
 _EXTRA = {'offset': 'offset x, y', 'rounding': 'rounding repeated, %'}
 
@@ -39,9 +40,10 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         to the row that it is compared with; absent without one), each with
         :data:`_NAMES` as keys and (value, low, high) as values, all in
         percent; ``seeds``, the values of each seed; and, in heatmap px, the
-        median ``offset`` (x, y). ``error`` is the mean distance, in percent
-        of the torso, of the keypoints that all rows find; ``rounding`` is
-        explained in :func:`_rounding`.
+        median ``offset`` (x, y) and, of those that all rows find, its
+        robust standard deviation, ``scatter``. ``error`` is the mean
+        distance, in percent of the torso, of the keypoints that all rows
+        find; ``rounding`` is explained in :func:`_rounding`.
     """
     decoded = {row.label: load(row.config) for row in table.rows}
     counted = next(iter(decoded.values()))[0].counted
@@ -72,6 +74,7 @@ def compare(table: Table, load: Load, draws: int = 1000) -> dict[str, Any]:
         if row.against is not None:
             entry.update(against=row.against, less=_named(estimate[1, i]))
         entry['offset'] = _offset(row, decoded[row.label], counted)
+        entry['scatter'] = _scatter(row, decoded[row.label], found)
         result[row.label] = entry
     return result
 
@@ -131,6 +134,12 @@ def _offset(
     """Median of all: those that are found near the label would shrink it."""
     medians = [np.median(one.offset[row.decoder][counted], 0) for one in seeds]
     return [round(float(n), 3) for n in np.mean(medians, 0)]
+
+
+def _scatter(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
+    offsets = np.concatenate([one.offset[row.decoder][found] for one in seeds])
+    deviation = np.median(np.abs(offsets - np.median(offsets, 0)), 0)
+    return [round(float(n), 3) for n in _SD_OF_MAD * deviation]
 
 
 def markdown(table: Table, numbers: dict[str, Any]) -> str:
