@@ -52,6 +52,24 @@ def test_the_default_is_the_last_stage():
     assert [tuple(feature.shape) for feature in features] == [(1, 320, 2, 1)]
 
 
+def test_stages_that_nothing_needs_are_left_out():
+    """The others are those of the whole network, with its weights."""
+    whole = EfficientNetLite0((1, 3, 4))
+    part = EfficientNetLite0((1, 3))
+    for backbone in (whole, part):
+        backbone.init_weights()
+        backbone.eval()
+    assert len(part.stages) == 4
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, features = whole(images)[:2], part(images)
+    for one, other in zip(features, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    part.train()
+    sum(feature.sum() for feature in part(images)).backward()
+    assert all(p.grad is not None for p in part.parameters())
+
+
 def test_computes_what_the_classifier_computes(state, rng):
     """Stages and weights against the package's own forward pass."""
     from efficientnet_lite_pytorch import EfficientNet

@@ -10,6 +10,42 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 
+def torso_distances(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    labelled: np.ndarray,
+    torso: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances in torso diagonals, and which of them count.
+
+    Warns of people whose torso is not labelled or has no length.
+
+    Args:
+        predicted (np.ndarray): Keypoints in image px, (N, K, 2).
+        true (np.ndarray): Labelled keypoints in image px, (N, K, 2).
+        labelled (np.ndarray): Which are labelled, (N, K), bool.
+        torso (Sequence[int]): The two keypoints that span the torso.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Distances (N, K), infinite where a
+        prediction is not finite; and those that count, (N, K), bool.
+    """
+    first, second = torso
+    diagonal = np.linalg.norm(true[:, first] - true[:, second], axis=-1)
+    has_torso = labelled[:, [first, second]].all(axis=1) & (diagonal > 0)
+    left_out = int((~has_torso).sum())
+    if left_out:
+        MMLogger.get_current_instance().warning(
+            f'TorsoPCK: {left_out} of {len(diagonal)} people are left out: '
+            f'one of keypoints {first} and {second}, which span the torso, '
+            'is not labelled, or both are in the same place'
+        )
+    pixels = np.linalg.norm(predicted - true, axis=-1)
+    pixels = np.where(np.isfinite(pixels), pixels, np.inf)
+    distance = pixels / np.where(has_torso, diagonal, 1)[:, None]
+    return distance, labelled & has_torso[:, None]
+
+
 @METRICS.register_module()
 class TorsoPCK(BaseMetric):
     """Percentage of correct keypoints, in units of the torso's diagonal.
@@ -103,8 +139,9 @@ class TorsoPCK(BaseMetric):
             for key in ('predicted', 'true', 'labelled')
         )
         names = self._joint_names(true.shape[1])
-        distance, counted = self._distances(
-            predicted[..., :2], true[..., :2], labelled, names
+        ends = [names.index(name) for name in self.torso]
+        distance, counted = torso_distances(
+            predicted[..., :2], true[..., :2], labelled, ends
         )
         if not counted.any():
             raise ValueError('no labelled joint of a person with a torso')
@@ -128,29 +165,3 @@ class TorsoPCK(BaseMetric):
                 f'torso: the dataset has no joint {missing}; it has {names}'
             )
         return names
-
-    def _distances(
-        self,
-        predicted: np.ndarray,
-        true: np.ndarray,
-        labelled: np.ndarray,
-        names: list[str],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (N, K) in torso diagonals, and which of them count.
-
-        A prediction that is not finite is infinitely far away.
-        """
-        ends = [names.index(name) for name in self.torso]
-        torso = np.linalg.norm(true[:, ends[0]] - true[:, ends[1]], axis=-1)
-        has_torso = labelled[:, ends].all(axis=1) & (torso > 0)
-        left_out = int((~has_torso).sum())
-        if left_out:
-            MMLogger.get_current_instance().warning(
-                f'TorsoPCK: {left_out} of {len(torso)} people are left out: '
-                f'their {" or ".join(self.torso)} is not labelled, or both '
-                'are in the same place'
-            )
-        pixels = np.linalg.norm(predicted - true, axis=-1)
-        pixels = np.where(np.isfinite(pixels), pixels, np.inf)
-        distance = pixels / np.where(has_torso, torso, 1)[:, None]
-        return distance, labelled & has_torso[:, None]

@@ -86,7 +86,8 @@ class EfficientNetLite0(BaseBackbone):
     times under ImageNet's.)
 
     Args:
-        out_indices: Stages to return. Defaults to the last.
+        out_indices: Stages to return. Stages behind the last of them are
+            left out. Defaults to the last.
         pretrained: Whether ``init_weights`` loads the ImageNet weights.
             Defaults to True.
 
@@ -111,7 +112,12 @@ class EfficientNetLite0(BaseBackbone):
         self.out_indices = tuple(out_indices)
         self.pretrained = pretrained
         network = _import_network().from_name('efficientnet-lite0')
-        self.stem, self.stages = _split(network)
+        self.stem, self.stages = self._needed(network)
+
+    def _needed(self, network: nn.Module) -> tuple[nn.Module, nn.Module]:
+        """The stem and the stages up to the last that is returned."""
+        stem, stages = _split(network)
+        return stem, stages[: max(self.out_indices) + 1]
 
     def init_weights(self) -> None:
         """Load the ImageNet weights, if asked to."""
@@ -123,7 +129,7 @@ class EfficientNetLite0(BaseBackbone):
             _weights_path(), map_location='cpu', weights_only=True
         )
         network.load_state_dict(weights)
-        stem, stages = _split(network)
+        stem, stages = self._needed(network)
         self.stem.load_state_dict(stem.state_dict())
         self.stages.load_state_dict(stages.state_dict())
         if hasattr(self, '_params_init_info'):  # MMEngine logs what init did

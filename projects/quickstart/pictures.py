@@ -70,11 +70,14 @@ def draw_predictions(
     return figure
 
 
-def draw_modulation(examples: Sequence[Example]) -> Figure:
+def draw_modulation(
+    examples: Sequence[Example], image: str = 'figure'
+) -> Figure:
     """Heatmaps before and after modulation, as the paper's Fig. 3.
 
     Args:
         examples (Sequence[Example]): One row each.
+        image (str): What their images are.
 
     Returns:
         Figure: Two columns.
@@ -91,7 +94,7 @@ def draw_modulation(examples: Sequence[Example]) -> Figure:
             show_window(ax, highest[::-1], _WINDOW)
             figure.colorbar(ax.images[0], ax=ax, shrink=0.8)
             ax.set_title(
-                f'{state}: figure {example.figure}, {example.keypoint}\n'
+                f'{state}: {image} {example.figure}, {example.keypoint}\n'
                 f'({example.rule})',
                 fontsize=10,
             )
@@ -105,13 +108,16 @@ def draw_modulation(examples: Sequence[Example]) -> Figure:
 
 
 def draw_quantisation_errors(
-    point: Sequence[float], errors: dict[str, np.ndarray]
+    point: Sequence[float],
+    errors: dict[str, np.ndarray],
+    images: str = 'figures',
 ) -> Figure:
     """One keypoint quantised, as the paper's Fig. 4, and all of them.
 
     Args:
         point (Sequence[float]): The keypoint (x, y), heatmap px.
         errors (dict[str, np.ndarray]): Distances in input px, by quantiser.
+        images (str): What the test images are.
 
     Returns:
         Figure: Two columns.
@@ -137,7 +143,7 @@ def draw_quantisation_errors(
         )
     every.axvline(0, color='black', linewidth=2, label='unbiased: 0 px')
     count = len(next(iter(errors.values())))
-    every.set_title(f'All {count} keypoints of the test figures')
+    every.set_title(f'All {count} keypoints of the test {images}')
     every.set_xlabel('quantisation error (input px)')
     every.set_ylabel('density (1 / px)')
     every.legend()

@@ -35,3 +35,19 @@ def quantisation_errors(
         name: np.linalg.norm(there - points, axis=1)
         for name, there in moved.items()
     }
+
+
+def usual_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
+    """The keypoint whose error under floor is the median, in heatmap px.
+
+    Args:
+        points (np.ndarray): Keypoints (x, y) in input px, (n, 2).
+        codec (DARKCodec): Says how input px map to heatmap px.
+
+    Returns:
+        np.ndarray: (x, y).
+    """
+    floor = quantisation_errors(points, codec)['floor']
+    usual = np.abs(floor - np.median(floor)).argmin()
+    frames = (codec.input_size, codec.heatmap_size, codec.alignment)
+    return np.asarray(input_to_heatmap(points[usual], *frames))

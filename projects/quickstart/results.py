@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 
 from dark_codec.evaluation.prediction import Prediction, predict
-from dark_codec.functional import input_to_heatmap
 
 from .evaluation import DARK, DECODERS, Score, score_all
 from .examples import choose_examples
@@ -22,7 +21,7 @@ from .pictures import (
     draw_predictions,
     draw_quantisation_errors,
 )
-from .quantisation import quantisation_errors
+from .quantisation import quantisation_errors, usual_keypoint
 from .report import render_report
 from .table import environment, markdown, table_rows
 from .training import CONFIG, checkpoint, read_curve
@@ -77,16 +76,13 @@ def _draw(
     points = scores[DARK].points
     errors = np.linalg.norm(points - prediction.truth, axis=-1)
     codec = prediction.codec(DECODERS[DARK])
-    frames = (codec.input_size, codec.heatmap_size, codec.alignment)
     truth = prediction.to_input(prediction.truth)[prediction.labelled]
-    quantised = quantisation_errors(truth, codec)
-    floor = quantised['floor']
-    usual = np.abs(floor - np.median(floor)).argmin()
-    point = np.asarray(input_to_heatmap(truth[usual], *frames))
     return dict(
         predictions=draw_predictions(prediction, points, errors),
         modulation=draw_modulation(choose_examples(prediction, errors)),
-        quantisation=draw_quantisation_errors(point, quantised),
+        quantisation=draw_quantisation_errors(
+            usual_keypoint(truth, codec), quantisation_errors(truth, codec)
+        ),
         curve=draw_curve(*read_curve(work_dir.training)),
     )
 

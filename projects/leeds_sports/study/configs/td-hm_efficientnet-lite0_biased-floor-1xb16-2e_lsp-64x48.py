@@ -1,0 +1,5 @@
+_base_ = ['_base_/lsp.py']
+codec = dict(
+    input_size=(48, 64),
+    encoder=dict(type='BiasedEncoder', quantise='floor'),
+)

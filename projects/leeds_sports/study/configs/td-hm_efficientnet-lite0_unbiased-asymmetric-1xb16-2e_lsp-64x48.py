@@ -1,0 +1,2 @@
+_base_ = ['_base_/lsp.py']
+codec = dict(input_size=(48, 64), alignment='asymmetric')

@@ -1,0 +1,2 @@
+_base_ = ['_base_/figures.py']
+codec = dict(encoder=dict(type='BiasedEncoder', quantise='floor'))

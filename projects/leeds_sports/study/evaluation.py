@@ -1,0 +1,130 @@
+"""Predicts the test photographs once for each run, and decodes every way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from _common import prepare
+from mmengine.config import Config
+
+from dark_codec.evaluation.prediction import Prediction, predict, redecode
+from dark_codec.evaluation.torso_pck import torso_distances
+from dark_codec.functional import input_to_heatmap
+
+from .runs import Run
+
+DECODERS: dict[str, Any] = {
+    'argmax': 'ArgmaxDecoder',
+    'quarter shift': 'QuarterShiftDecoder',
+    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
+    'DARK': 'TaylorDecoder',
+    # all networks were trained with sigma 1
+    'half the kernel': dict(
+        type='TaylorDecoder',
+        modulation=dict(type='GaussianModulation', sigma=0.5),
+    ),
+    # as DarkPose and MMPose do: Eq. 11 without its minimum
+    'rescaled by max': dict(
+        type='TaylorDecoder',
+        modulation=dict(type='GaussianModulation', rescale='max'),
+    ),
+    'Gaussian fit': 'GaussianFitDecoder',
+}
+CORRECTED = 'DARK, flip shift corrected'
+
+
+class Decoded(NamedTuple):
+    """What the decoders made of I images' heatmaps.
+
+    Attributes:
+        counted (np.ndarray): Keypoints that PCK counts, (I, K), bool.
+        distance (dict[str, np.ndarray]): From the labels, in torso
+            diagonals, (I, K), by decoder.
+        offset (dict[str, np.ndarray]): Prediction less label in heatmap px,
+            (I, K, 2), by decoder.
+        label (np.ndarray): The labels in heatmap px, (I, K, 2).
+    """
+
+    counted: np.ndarray
+    distance: dict[str, np.ndarray]
+    offset: dict[str, np.ndarray]
+    label: np.ndarray
+
+
+def predict_run(run: Run, checkpoint: Path) -> Prediction:
+    """The test set's heatmaps, by the network of a run."""
+    cfg = Config.fromfile(run.path)
+    cfg.work_dir = str(checkpoint.parent)
+    cfg.load_from = str(checkpoint)
+    cfg.launcher = 'none'
+    prepare(cfg, ('test',))
+    return predict(cfg)
+
+
+def decode_all(prediction: Prediction) -> Decoded:
+    """Decode by each of :data:`DECODERS`.
+
+    Under ``asymmetric``, also by DARK with ``correct_flip_shift``.
+    """
+    points = {
+        name: redecode(prediction, decoder)[1]
+        for name, decoder in DECODERS.items()
+    }
+    codec = prediction.runner.cfg.codec
+    if codec.alignment == 'asymmetric':
+        codec.correct_flip_shift = True
+        points[CORRECTED] = redecode(prediction, DECODERS['DARK'])[1]
+        codec.correct_flip_shift = False
+    truth, labelled = prediction.truth, prediction.labelled
+    names = list(
+        prediction.runner.test_dataloader.dataset.metainfo[
+            'keypoint_id2name'
+        ].values()
+    )
+    torso = [names.index(name) for name in ('left_shoulder', 'right_hip')]
+    counted = np.zeros_like(labelled)
+    distance, offset = {}, {}
+    pixel = _image_px(prediction)
+    for name, found in points.items():
+        distance[name], counted = torso_distances(
+            found, truth, labelled, torso
+        )
+        offset[name] = (found - truth) / pixel
+    dark = prediction.codec(DECODERS['DARK'])
+    label = input_to_heatmap(
+        prediction.to_input(truth),
+        dark.input_size,
+        dark.heatmap_size,
+        dark.alignment,
+    )
+    return Decoded(counted, distance, offset, np.asarray(label))
+
+
+def _image_px(prediction: Prediction) -> np.ndarray:
+    """Width and height of a heatmap px in image px, (I, 1, 2)."""
+    scales = [sample.metainfo['input_scale'] for sample in prediction.samples]
+    size = prediction.codec('ArgmaxDecoder').heatmap_size
+    return np.array(scales)[:, None] / size
+
+
+def save(path: Path, decoded: Decoded) -> None:
+    """Write what was decoded."""
+    arrays = {'counted': decoded.counted, 'label': decoded.label}
+    for name, values in decoded.distance.items():
+        arrays[f'distance/{name}'] = values.astype(np.float32)
+        arrays[f'offset/{name}'] = decoded.offset[name].astype(np.float32)
+    np.savez_compressed(path, **arrays)
+
+
+def load(path: Path) -> Decoded:
+    """Read what :func:`save` has written."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    counted, label = arrays.pop('counted'), arrays.pop('label')
+    parts: dict[str, dict] = dict(distance={}, offset={})
+    for key, values in arrays.items():
+        part, name = key.split('/')
+        parts[part][name] = values
+    return Decoded(counted, label=label, **parts)
