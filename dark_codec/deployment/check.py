@@ -54,11 +54,10 @@ def check_onnx(
     decoder = graph
     if isinstance(module, ExportedEstimator):
         differences['heatmaps'] = _check_network(graph, module)
-        outputs = list(ExportedDecoder.outputs)
-        decoder = subgraph(graph, list(ExportedDecoder.inputs), outputs)
-    channels = decoder.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    # 0 if there may be any number
-    differences.update(_check_decoder(decoder, module.codec, channels or 5))
+        # the decoder may take the size of the batch from the pictures
+        inputs = [*ExportedDecoder.inputs, *ExportedEstimator.inputs]
+        decoder = subgraph(graph, inputs, list(ExportedDecoder.outputs))
+    differences.update(_check_decoder(decoder, module))
     return differences
 
 
@@ -88,15 +87,18 @@ def _check_network(graph: onnx.ModelProto, module: ExportedEstimator) -> float:
 
 
 def _check_decoder(
-    graph: onnx.ModelProto, codec: DARKCodec, channels: int
+    graph: onnx.ModelProto, module: ExportedDecoder | ExportedEstimator
 ) -> dict[str, float]:
-    session = session_of(graph)
+    session, codec = session_of(graph), module.codec
+    channels = graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     largest = dict(keypoints=0.0, scores=0.0)
     for batch in _BATCHES:
-        heatmaps = _example_heatmaps(codec, batch, channels)
-        keypoints, scores = session.run(
-            list(ExportedDecoder.outputs), {'heatmaps': heatmaps}
-        )
+        # 0 channels stand for any number
+        heatmaps = _example_heatmaps(codec, batch, channels or 5)
+        given = {'heatmaps': heatmaps}
+        if isinstance(module, ExportedEstimator):
+            given['image'] = module.example(len(heatmaps)).numpy()
+        keypoints, scores = session.run(list(ExportedDecoder.outputs), given)
         expected = codec.batch_decode(torch.from_numpy(heatmaps))
         points, values = (np.concatenate(part) for part in expected)
         distance = _largest('keypoints', keypoints, points)
