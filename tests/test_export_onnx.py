@@ -1,7 +1,8 @@
 """tools/deployment/export_onnx.py and docs/deploy.md, as a user works.
 
-A network with random weights sees real photographs. What decoders do inside
-a graph is tested in tests/exact/test_onnx_decoders.py.
+A network that has begun to learn real photographs sees them again; without
+the data it stays random. What decoders do inside a graph is tested in
+tests/exact/test_onnx_decoders.py.
 """
 
 import json
@@ -16,6 +17,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.optim import OptimWrapper
 from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import DATASETS
 from onnxruntime import InferenceSession
@@ -51,20 +53,47 @@ def arguments_of(command, config):
     return [config if word == 'CONFIG' else word for word in arguments]
 
 
-def load(flip_test):
-    """The model with the same random weights each time."""
+def config_of(data_root='.'):
     cfg = apply_codec(Config.fromfile(SAMPLES))
+    for loader in (cfg.train_dataloader.dataset, cfg.test_dataloader):
+        loader.dataset.data_root = f'{data_root}/mmpose_samples/coco/'
+    return cfg
+
+
+def load(folder, flip_test):
+    """The model that is exported."""
+    cfg = config_of()
     cfg.model.test_cfg.flip_test = flip_test
-    torch.manual_seed(0)
-    return init_model(cfg, device='cpu')
+    return init_model(cfg, str(folder / 'CHECKPOINT'), device='cpu')
+
+
+def batch_of(dataset):
+    """12 people, as MMPose's pipeline hands them to a model."""
+    people = DATASETS.build(dataset)
+    return pseudo_collate([people[i] for i in range(12)])
+
+
+def learn(model, batch):
+    """Until there are peaks: on a flat map, rounding moves the keypoints."""
+    wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=2e-3))
+    model.train()
+    for _ in range(40):
+        model.train_step(batch, wrapper)
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, request):
     """A checkpoint, and what the page's first command makes of it."""
     folder = tmp_path_factory.mktemp('export')
-    weights = load(flip_test=True).state_dict()
-    torch.save(dict(state_dict=weights, meta={}), folder / 'CHECKPOINT')
+    torch.manual_seed(0)
+    model = init_model(config_of(), device='cpu')
+    try:
+        cfg = config_of(request.getfixturevalue('data_root'))
+        learn(model, batch_of(cfg.train_dataloader.dataset.dataset))
+    except pytest.skip.Exception:
+        pass  # the tests that need photographs skip by themselves
+    weights = dict(state_dict=model.state_dict(), meta={})
+    torch.save(weights, folder / 'CHECKPOINT')
     result = call(TOOL, *arguments_of(COMMANDS[0], SAMPLES), cwd=folder)
     assert result.returncode == 0, result.stderr
     assert 'Wrote model.onnx' in result.stdout
@@ -73,11 +102,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def photographs(data_root):
-    """12 people, as MMPose's pipeline hands them to a model."""
-    dataset = apply_codec(Config.fromfile(SAMPLES)).test_dataloader.dataset
-    dataset.data_root = f'{data_root}/mmpose_samples/coco/'
-    people = DATASETS.build(dataset)
-    return pseudo_collate([people[i] for i in range(len(people))])
+    return batch_of(config_of(data_root).test_dataloader.dataset)
+
+
+def labelled(batch):
+    """Which keypoints the network has learnt, (12, 17)."""
+    truth = [sample.gt_instances for sample in batch['data_samples']]
+    return np.concatenate([t.keypoints_visible for t in truth]) > 0
 
 
 def predicted(model, batch):
@@ -98,11 +129,14 @@ def test_the_flip_test_is_mmposes(folder, photographs):
     session = InferenceSession(folder / 'model.onnx')
     crops = torch.stack(photographs['inputs']).numpy()
     assert crops.shape == (12, 3, 128, 96) and crops.dtype == np.uint8
-    expected, confidence = predicted(load(flip_test=True), photographs)
+    expected, confidence = predicted(load(folder, True), photographs)
+    learnt = labelled(photographs)
+    assert learnt.sum() > 100
     for count in (1, 12):
         keypoints, scores = session.run(None, dict(image=crops[:count]))
-        np.testing.assert_allclose(keypoints, expected[:count], atol=1e-3)
-        np.testing.assert_allclose(scores, confidence[:count], 1e-4, 1e-6)
+        distance = np.abs(keypoints - expected[:count]).max(-1)
+        assert distance[learnt[:count]].max() < 1e-3
+        np.testing.assert_allclose(scores, confidence[:count], 1e-4, 1e-5)
 
 
 def test_normalised_input_and_heatmaps(folder, photographs, monkeypatch):
@@ -112,7 +146,7 @@ def test_normalised_input_and_heatmaps(folder, photographs, monkeypatch):
         *(SAMPLES, 'CHECKPOINT', '--out=plain.onnx', '--heatmaps'),
         '--decoder=ArgmaxDecoder',
     )
-    model = load(flip_test=False)
+    model = load(folder, False)
     model.head.decoder = DARKCodec(
         input_size=(96, 128), decoder='ArgmaxDecoder'
     )
@@ -122,8 +156,9 @@ def test_normalised_input_and_heatmaps(folder, photographs, monkeypatch):
         maps = model(image, None, mode='tensor').numpy()
     session = InferenceSession(folder / 'plain.onnx')
     keypoints, scores, heatmaps = session.run(None, dict(image=image.numpy()))
-    np.testing.assert_allclose(keypoints, expected, atol=1e-3)
-    np.testing.assert_allclose(scores, confidence, 1e-4, 1e-6)
+    distance = np.abs(keypoints - expected).max(-1)
+    assert distance[labelled(photographs)].max() < 1e-3
+    np.testing.assert_allclose(scores, confidence, 1e-4, 1e-5)
     np.testing.assert_allclose(heatmaps, maps, atol=1e-4 * np.abs(maps).max())
 
 
@@ -163,7 +198,7 @@ def test_the_page_runs(folder, data_root, monkeypatch):
     found = {}
     exec(snippet.replace(box, f'box = np.array({person["bbox"]})'), found)
     (expected,) = inference_topdown(
-        load(flip_test=True),
+        load(folder, True),
         str(photograph),
         np.array([person['bbox']]),
         bbox_format='xywh',
@@ -217,7 +252,7 @@ def test_a_wrong_network_is_noticed(folder):
     inner = graph.graph.value_info
     names = [value.name for value in inner]
     graph.graph.output.append(inner.pop(names.index('heatmaps')))
-    model = load(flip_test=True)
+    model = load(folder, True)
     flip_indices = model.dataset_meta['flip_indices']
     module = ExportedEstimator(model, flip_indices, uint8=True)
     assert check_onnx(graph, module)['heatmaps'] < 1e-4

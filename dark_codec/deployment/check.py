@@ -51,14 +51,12 @@ def check_onnx(
     except onnx.checker.ValidationError as error:
         raise MismatchError(f'the graph is not valid: {error}') from error
     differences = {}
-    decoder = graph
     if isinstance(module, ExportedEstimator):
         differences['heatmaps'] = _check_network(graph, module)
-        outputs = list(ExportedDecoder.outputs)
-        decoder = subgraph(graph, list(ExportedDecoder.inputs), outputs)
-    channels = decoder.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    # 0 if there may be any number
-    differences.update(_check_decoder(decoder, module.codec, channels or 5))
+        # of the image its decoder asks how many there are
+        inputs = [*ExportedDecoder.inputs, *ExportedEstimator.inputs]
+        graph = subgraph(graph, inputs, list(ExportedDecoder.outputs))
+    differences.update(_check_decoder(graph, module))
     return differences
 
 
@@ -88,15 +86,20 @@ def _check_network(graph: onnx.ModelProto, module: ExportedEstimator) -> float:
 
 
 def _check_decoder(
-    graph: onnx.ModelProto, codec: DARKCodec, channels: int
+    graph: onnx.ModelProto, module: ExportedDecoder | ExportedEstimator
 ) -> dict[str, float]:
-    session = session_of(graph)
+    session, codec = session_of(graph), module.codec
+    shapes = {value.name: value.shape for value in session.get_inputs()}
+    channels = shapes['heatmaps'][1]
+    if not isinstance(channels, int):
+        channels = 5  # any number will do
     largest = dict(keypoints=0.0, scores=0.0)
     for batch in _BATCHES:
         heatmaps = _example_heatmaps(codec, batch, channels)
-        keypoints, scores = session.run(
-            list(ExportedDecoder.outputs), {'heatmaps': heatmaps}
-        )
+        given = {'heatmaps': heatmaps}
+        if 'image' in shapes:
+            given['image'] = module.example(len(heatmaps)).numpy()
+        keypoints, scores = session.run(list(ExportedDecoder.outputs), given)
         expected = codec.batch_decode(torch.from_numpy(heatmaps))
         points, values = (np.concatenate(part) for part in expected)
         distance = _largest('keypoints', keypoints, points)
