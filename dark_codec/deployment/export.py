@@ -59,10 +59,7 @@ def subgraph(
 
 
 def drop_output(model: onnx.ModelProto, name: str) -> None:
-    """Make an output an inner value of a graph, in place.
-
-    It can still be asked for: see :func:`subgraph`.
-    """
+    """Make an output an inner value of a graph, in place."""
     outputs = model.graph.output
     index = [output.name for output in outputs].index(name)
     model.graph.value_info.append(outputs.pop(index))
