@@ -328,7 +328,10 @@ def run_in_process(config, checkpoint, folder, shard_size=SHARD):
     hashes = hash_config(cfg)
     apply_codec(cfg)
     info = plan_dump(cfg, hashes, 'full', 'float32', shard_size)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the commands: sums in the same order
     dump_heatmaps(cfg, folder / 'dump', info)
+    torch.set_num_threads(threads)
     return HeatmapDump(folder / 'dump')
 
 

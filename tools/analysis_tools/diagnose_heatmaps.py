@@ -83,11 +83,12 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.radius is not None and not args.radius > 0:
         parser.error(f'--radius must be positive, got {args.radius}')
-    for name in ('size',) if args.dump.is_file() else _OF_ARCHIVES:
-        if getattr(args, name) is not None:
-            option = '--' + name.replace('_', '-')
-            kind = 'an npz file' if name in _OF_ARCHIVES else 'a folder'
-            parser.error(f'{option} is for a dump that is {kind}')
+    if args.dump.exists():
+        for name in ('size',) if args.dump.is_file() else _OF_ARCHIVES:
+            if getattr(args, name) is not None:
+                option = '--' + name.replace('_', '-')
+                kind = 'an npz file' if name in _OF_ARCHIVES else 'a folder'
+                parser.error(f'{option} is for a dump that is {kind}')
     return args
 
 
