@@ -258,7 +258,7 @@ def test_fresh_and_interrupted(finished, tmp_path, number, code):
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == code
         if number == signal.SIGINT:
             assert errors.endswith('Interrupted: the same command goes on.\n')
