@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
+from dark_codec.evaluation.prediction import predict
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [
@@ -29,7 +30,9 @@ from projects.leeds_sports.study.comparisons import (  # noqa: E402
     Table,
 )
 from projects.leeds_sports.study.evaluation import (  # noqa: E402
+    CORRECTED,
     Decoded,
+    decode_all,
     load,
     save,
 )
@@ -277,6 +280,22 @@ def test_markdown_by_hand():
     assert lines[3].startswith(
         '| second | 100.0 | 100.0 | 50.0 | 5.33 | +66.7 [+50.0, +100.0] |'
     )
+
+
+def test_the_flip_shift_is_corrected(tmp_path):
+    """By half an input pixel to the left: an eighth of a heatmap's."""
+    tiny_run.write_data(tmp_path / 'data')
+    config = tiny_run.write_config(
+        tmp_path / 'tiny.py',
+        tmp_path / 'data',
+        extra="model['test_cfg'] = dict(flip_test=True)\n",
+    )
+    cfg = apply_codec(Config.fromfile(config))
+    cfg.work_dir = str(tmp_path)
+    decoded = decode_all(predict(cfg))
+    moved = decoded.offset[CORRECTED] - decoded.offset['DARK']
+    expected = np.broadcast_to([-0.125, 0], moved.shape)
+    np.testing.assert_allclose(moved, expected, atol=1e-4)
 
 
 def test_saved_and_read_again(tmp_path):

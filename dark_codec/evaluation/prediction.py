@@ -75,10 +75,10 @@ class Prediction(NamedTuple):
         visible = [s.gt_instances.keypoints_visible for s in self.samples]
         return np.concatenate(visible) > 0
 
-    def codec(self, decoder: str | dict) -> DARKCodec:
-        """The network's codec with another decoder."""
+    def codec(self, decoder: str | dict, **settings: Any) -> DARKCodec:
+        """The network's codec with another decoder, and other settings."""
         codec = codec_config(self.runner.cfg)
-        return KEYPOINT_CODECS.build(dict(codec, decoder=decoder))
+        return KEYPOINT_CODECS.build(dict(codec, decoder=decoder, **settings))
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Image px to input px, (I, K, 2): inverts MMPose's estimator."""
@@ -105,13 +105,15 @@ def predict(cfg: Config) -> Prediction:
 
 
 def redecode(
-    prediction: Prediction, decoder: str | dict
+    prediction: Prediction, decoder: str | dict, **settings: Any
 ) -> tuple[dict[str, float], np.ndarray]:
     """Decode a prediction in another way, and score it.
 
     Args:
         prediction (Prediction): From :func:`predict`.
         decoder (str | dict): A registered decoder.
+        **settings: Other settings of the codec, such as
+            ``correct_flip_shift``.
 
     Returns:
         tuple[dict[str, float], np.ndarray]: What the dataset's own metrics
@@ -119,7 +121,8 @@ def redecode(
         makes them.
     """
     runner, samples, heatmaps = prediction
-    points, scores = decode(prediction.codec(decoder), heatmaps, len(heatmaps))
+    codec = prediction.codec(decoder, **settings)
+    points, scores = decode(codec, heatmaps, len(heatmaps))
     dicts = [sample.to_dict() for sample in samples]
     in_image = add_predictions(dicts, points, scores)
     return evaluate(runner.test_loop.evaluator, dicts), in_image

@@ -72,11 +72,11 @@ def decode_all(prediction: Prediction) -> Decoded:
         name: redecode(prediction, decoder)[1]
         for name, decoder in DECODERS.items()
     }
-    codec = prediction.runner.cfg.codec
-    if codec.alignment == 'asymmetric':
-        codec.correct_flip_shift = True
-        points[CORRECTED] = redecode(prediction, DECODERS['DARK'])[1]
-        codec.correct_flip_shift = False
+    dark = prediction.codec(DECODERS['DARK'])
+    if dark.alignment == 'asymmetric':
+        _, points[CORRECTED] = redecode(
+            prediction, DECODERS['DARK'], correct_flip_shift=True
+        )
     truth, labelled = prediction.truth, prediction.labelled
     names = list(
         prediction.runner.test_dataloader.dataset.metainfo[
@@ -86,13 +86,12 @@ def decode_all(prediction: Prediction) -> Decoded:
     torso = [names.index(name) for name in ('left_shoulder', 'right_hip')]
     counted = np.zeros_like(labelled)
     distance, offset = {}, {}
-    pixel = _image_px(prediction)
+    pixel = _image_px(prediction, dark.heatmap_size)
     for name, found in points.items():
         distance[name], counted = torso_distances(
             found, truth, labelled, torso
         )
         offset[name] = (found - truth) / pixel
-    dark = prediction.codec(DECODERS['DARK'])
     label = input_to_heatmap(
         prediction.to_input(truth),
         dark.input_size,
@@ -102,11 +101,12 @@ def decode_all(prediction: Prediction) -> Decoded:
     return Decoded(counted, distance, offset, np.asarray(label))
 
 
-def _image_px(prediction: Prediction) -> np.ndarray:
+def _image_px(
+    prediction: Prediction, heatmap_size: tuple[int, int]
+) -> np.ndarray:
     """Width and height of a heatmap px in image px, (I, 1, 2)."""
     scales = [sample.metainfo['input_scale'] for sample in prediction.samples]
-    size = prediction.codec('ArgmaxDecoder').heatmap_size
-    return np.array(scales)[:, None] / size
+    return np.array(scales)[:, None] / heatmap_size
 
 
 def save(path: Path, decoded: Decoded) -> None:
