@@ -161,7 +161,7 @@ def test_summary_of_an_interrupted_log(tmp_path):
         folder = tmp_path / session / 'vis_data'
         folder.mkdir(parents=True)
         lines = [
-            json.dumps(dict(step=step, time=time, loss=loss))
+            json.dumps(dict(step=step, iter=step, time=time, loss=loss))
             for step, time, loss in entries
         ]
         lines.append(json.dumps({'torso/PCK@0.2': 0.5, 'step': 2}))

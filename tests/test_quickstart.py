@@ -22,9 +22,8 @@ from tiny_run import call
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
-from dark_codec.evaluation.prediction import predict  # noqa: E402
+from dark_codec.evaluation.prediction import DARK, predict  # noqa: E402
 from projects.quickstart.evaluation import (  # noqa: E402
-    DARK,
     DECODERS,
     score_all,
 )

@@ -226,8 +226,12 @@ def check_checkpoint(path: str) -> None:
 
 
 def head_decoder(cfg: Config) -> dict:
-    """The codec config of the head, of the finest level."""
-    decoder = decoding_head(cfg)[1].get('decoder') or {}
+    """The codec config of the head, of the finest level; {} without one."""
+    try:
+        _, head = decoding_head(cfg)
+    except ValueError:
+        return {}
+    decoder = head.get('decoder') or {}
     return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
 
 

@@ -23,14 +23,14 @@ from .decoding import (
 )
 
 DARK = 'Taylor with modulation (DARK)'
-# the paper's Tables 1 and 2, and one that goes beyond it
-DECODERS: dict[str, Any] = {
+# of its Tables 1 and 2
+PAPER_DECODERS: dict[str, Any] = {
     'argmax': 'ArgmaxDecoder',
     'quarter shift': 'QuarterShiftDecoder',
     'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
     DARK: 'TaylorDecoder',
-    'Gaussian fit': 'GaussianFitDecoder',
 }
+DECODERS = {**PAPER_DECODERS, 'Gaussian fit': 'GaussianFitDecoder'}
 
 
 class _KeepSamplesHook(Hook):

@@ -9,6 +9,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
+# the keypoints that span the torso
+TORSO = ('left_shoulder', 'right_hip')
+
 
 def torso_distances(
     predicted: np.ndarray,
@@ -86,7 +89,7 @@ class TorsoPCK(BaseMetric):
     def __init__(
         self,
         thrs: Sequence[float] = (0.2, 0.1, 0.05),
-        torso: tuple[str, str] = ('left_shoulder', 'right_hip'),
+        torso: tuple[str, str] = TORSO,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:

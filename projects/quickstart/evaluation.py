@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dark_codec.evaluation.bootstrap import Estimate, bootstrap
-from dark_codec.evaluation.prediction import Prediction, redecode
+from dark_codec.evaluation.prediction import (
+    PAPER_DECODERS,
+    Prediction,
+    redecode,
+)
 
-DARK = 'Taylor with modulation (DARK)'
-# the paper's Tables 1 and 2, and one that goes beyond it
-DECODERS: dict[str, Any] = {
-    'argmax': 'ArgmaxDecoder',
-    'quarter shift': 'QuarterShiftDecoder',
-    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
-    DARK: 'TaylorDecoder',
+DECODERS = {
+    **PAPER_DECODERS,
     'Gaussian fit (beyond the paper)': 'GaussianFitDecoder',
 }
 

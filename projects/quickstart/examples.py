@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from dark_codec.evaluation.prediction import Prediction
+from dark_codec.evaluation.prediction import DARK, Prediction
 from dark_codec.functional import input_to_heatmap
 
-from .evaluation import DARK, DECODERS
+from .evaluation import DECODERS
 
 _NEAR = 3  # heatmap px from the maximum
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .evaluation import DARK, Score
+from dark_codec.evaluation.prediction import DARK
+
+from .evaluation import Score
 from .table import interval, markdown
 
 _PAGE = """# Quickstart: DARK on synthetic figures

@@ -11,9 +11,9 @@ from _common import prepare
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
-from dark_codec.evaluation.prediction import Prediction, predict
+from dark_codec.evaluation.prediction import DARK, Prediction, predict
 
-from .evaluation import DARK, DECODERS, Score, score_all
+from .evaluation import DECODERS, Score, score_all
 from .examples import choose_examples
 from .pictures import (
     draw_curve,

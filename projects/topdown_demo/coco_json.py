@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+
+from dark_codec.engine import AtomicLocalBackend
 
 from .poses import Poses
 
@@ -67,9 +68,8 @@ class CocoWriter:
             categories=self.categories,
             skipped=self.skipped,
         )
-        unfinished = path.with_suffix('.tmp')
-        unfinished.write_text(json.dumps(content, allow_nan=False))
-        os.replace(unfinished, path)
+        text = json.dumps(content, allow_nan=False)
+        AtomicLocalBackend().put_text(text, path)
 
 
 def _annotation(person: object) -> dict:

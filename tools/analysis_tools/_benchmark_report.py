@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
 from _benchmark_contestants import ARGMAX_PASS, DARK, FILL_PASS, OURS, PLAIN
+from _markdown import markdown
 
 _TASKS = dict(
     decode=('Decoding', ARGMAX_PASS, 'median error, heatmap px'),
@@ -24,11 +25,6 @@ the largest batch; passes compare with the limit.
 def _unique(rows: Iterable[dict], key: str) -> list:
     values = [row[key] for row in rows]
     return [v for i, v in enumerate(values) if v not in values[:i]]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ['---', *['---:'] * (len(header) - 1)], *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
 
 
 def _milliseconds(seconds: float) -> str:
@@ -77,7 +73,7 @@ def _section(rows: list[dict], task: str) -> str:
         _line([row for row in rows if row['name'] == name], batches)
         for name in _unique(rows, 'name')
     ]
-    return _table(header, lines)
+    return markdown(header, lines) + '\n'
 
 
 def losses(rows: Iterable[dict]) -> list[str]:
@@ -130,7 +126,7 @@ def write_report(results: dict[str, dict], path: Path) -> None:
         '\n'.join(
             [
                 '# Benchmark of the codecs\n',
-                _table(['', ''], machine),
+                markdown(['', ''], machine) + '\n',
                 _INTRODUCTION.format(
                     turns=turns,
                     dark=DARK,

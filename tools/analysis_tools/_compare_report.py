@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from _benchmark_machine import describe_machine, describe_threads
 from _compare_decoders import Sweep
+from _markdown import markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -105,7 +106,7 @@ def write_report(
         for name, figure in figures.items():
             pictures.append(f'{name}.png')
             figure.savefig(folder / pictures[-1], dpi=100)
-    text = markdown(dump, rows, draws, pictures)
+    text = as_page(dump, rows, draws, pictures)
     (folder / 'report.md').write_text(text)
 
 
@@ -124,23 +125,21 @@ def _plain(row: Row) -> dict[str, Any]:
     )
 
 
-def markdown(
+def as_page(
     dump: HeatmapDump, rows: Rows, draws: int, pictures: list[str]
 ) -> str:
     """Tables: all numbers, then each with its intervals."""
     names = main_metrics(rows)
     lines = [*_head(dump)]
-    lines += _table(
-        ['decoder', *names, 'ms a person'],
+    numbers = [
         [
-            [
-                f'`{name}`',
-                *(_number(row.metrics[key]) for key in names),
-                f'{row.milliseconds:.3f}',
-            ]
-            for name, row in rows.items()
-        ],
-    )
+            f'`{name}`',
+            *(_number(row.metrics[key]) for key in names),
+            f'{row.milliseconds:.3f}',
+        ]
+        for name, row in rows.items()
+    ]
+    lines += [markdown(['decoder', *names, 'ms a person'], numbers), '']
     first = next(iter(rows))
     for name in shared_intervals(rows):
         lines += [
@@ -149,13 +148,14 @@ def markdown(
             f'With 95 % intervals over images ({draws} resamples), and the '
             f'difference to `{first}`, paired by image.',
             '',
-            *_table(
+            markdown(
                 ['decoder', name, f'less `{first}`'],
                 [
                     [f'`{decoder}`', *map(_estimate, row.intervals[name])]
                     for decoder, row in rows.items()
                 ],
             ),
+            '',
         ]
     for file in pictures:
         lines += [f'![{Path(file).stem}]({file})', '']
@@ -176,11 +176,6 @@ def _head(dump: HeatmapDump) -> list[str]:
         f'{info.batch_size}, {describe_threads()["torch"]} thread(s).',
         '',
     ]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    cells = [head, ['---', *['---:'] * (len(head) - 1)], *rows]
-    return [*(f'| {" | ".join(row)} |' for row in cells), '']
 
 
 def _number(value: float) -> str:

@@ -15,11 +15,11 @@ from dark_codec.evaluation.decoding import decode
 from dark_codec.evaluation.diagnosis import Keypoints
 from dark_codec.evaluation.dump import HeatmapDump, Shard
 from dark_codec.evaluation.dump_info import DumpError
+from dark_codec.evaluation.torso_pck import TORSO
 from dark_codec.functional import find_peaks, input_to_heatmap
 
 # reads little enough for all dumps, and is finer than the steps of others
 DECODER = 'GaussianFitDecoder'
-TORSO = ('left_shoulder', 'right_hip')
 SIZES = ('torso', 'box')
 
 

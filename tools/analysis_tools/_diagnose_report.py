@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _diagnose_data import DECODER, Case
-from _study_tables import markdown
+from _markdown import markdown
 
 from dark_codec.evaluation.bootstrap import Estimate
 from dark_codec.evaluation.diagnosis import KINDS, PARTS, Diagnosis

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from _markdown import markdown
 from _study_maps import Maps
 from _study_scores import THRESHOLDS, score
-from _study_tables import absolute, markdown
+from _study_tables import absolute
 from scipy.stats import spearmanr
 from torch import nn
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from _markdown import markdown
 from _study_maps import Maps
 from _study_scores import THRESHOLDS, Scores, score, taylor
-from _study_tables import absolute, difference, markdown
+from _study_tables import absolute, difference
 from torch import Tensor
 
 from dark_codec.evaluation.bootstrap import bootstrap

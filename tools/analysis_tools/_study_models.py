@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from _markdown import markdown
 from _study_covariance import Predicted
-from _study_tables import absolute, difference, markdown
+from _study_tables import absolute, difference
 from scipy.optimize import minimize
 from scipy.stats import chi2
 

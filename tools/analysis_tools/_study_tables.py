@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from _markdown import markdown
 from _study_maps import (
     EXACT_SHIFT,
     MMPOSE_SHIFT,
@@ -31,12 +32,6 @@ from dark_codec.evaluation.bootstrap import (
 
 PCKS = [f'PCK@{threshold:g}' for threshold in THRESHOLDS]
 BORDER_DISTANCES = range(5)
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text and the others are numbers."""
-    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def difference(estimate: Estimate, digits: int = 2) -> list[str]:

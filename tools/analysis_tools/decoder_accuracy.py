@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import matplotlib  # noqa: E402
+from _markdown import markdown  # noqa: E402
 from _study_page import fill  # noqa: E402
 from _study_scores import (  # noqa: E402
     DEFAULT,
@@ -28,7 +29,6 @@ from _study_scores import (  # noqa: E402
     Decode,
     main_decoders,
 )
-from _study_tables import markdown  # noqa: E402
 
 from dark_codec.functional import encode_unbiased  # noqa: E402
 from dark_codec.visualization import COLORS, MARKERS  # noqa: E402

@@ -20,6 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from _markdown import markdown  # noqa: E402
 from _study_covariance import predict, ranking_table  # noqa: E402
 from _study_kernels import compare, crossings, kernel_table  # noqa: E402
 from _study_maps import (  # noqa: E402
@@ -57,7 +58,6 @@ from _study_scores import (  # noqa: E402
 from _study_tables import (  # noqa: E402
     absolute_table,
     border_table,
-    markdown,
     offset_influence,
     offset_table,
     paired_table,

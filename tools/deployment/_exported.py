@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
-from _common import UserError, carry_codec
+from _common import (
+    UserError,
+    carry_codec,
+    check_checkpoint,
+    head_decoder,
+)
 from _metainfo import describe_bad_metainfo
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -44,8 +48,7 @@ def codec_settings(cfg: Config, decoder: str | dict | None) -> dict:
     """
     init_default_scope('mmpose')
     carry_codec(cfg)
-    head = cfg.get('model', {}).get('head') or {}
-    settings = head.get('pose_cfg', head).get('decoder') or {}
+    settings = head_decoder(cfg)
     if settings.get('type') != 'DARKCodec':
         raise UserError(
             'only DARKCodec can be exported, and the config decodes by '
@@ -142,8 +145,7 @@ def _metainfo_of(cfg: Config) -> dict:
 
 def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
     """Load weights, all of them, and return the metainfo they came with."""
-    if '://' not in path and not os.path.isfile(path):
-        raise UserError(f'the checkpoint {path} does not exist')
+    check_checkpoint(path)
     try:
         checkpoint = load_checkpoint(
             model, path, map_location='cpu', strict=True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 
 from _common import check_output
 from matplotlib.figure import Figure
+
+from dark_codec.engine import AtomicLocalBackend
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 
@@ -18,8 +20,7 @@ def check_picture(path: str) -> None:
 
 def save_picture(figure: Figure, path: str) -> None:
     """Write a picture, whole or not at all, and say where."""
-    folder, name = os.path.split(path)
-    unfinished = Path(folder, f'.unfinished_{name}')
-    figure.savefig(unfinished, dpi=100)
-    os.replace(unfinished, path)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix[1:], dpi=100)
+    AtomicLocalBackend().put(buffer.getvalue(), path)
     print(f'drawn: {path}')

@@ -10,7 +10,7 @@ from _common import prepare
 from mmengine.config import Config
 
 from dark_codec.evaluation.prediction import Prediction, predict, redecode
-from dark_codec.evaluation.torso_pck import torso_distances
+from dark_codec.evaluation.torso_pck import TORSO, torso_distances
 from dark_codec.functional import input_to_heatmap
 
 from .runs import Run
@@ -83,7 +83,7 @@ def decode_all(prediction: Prediction) -> Decoded:
             'keypoint_id2name'
         ].values()
     )
-    torso = [names.index(name) for name in ('left_shoulder', 'right_hip')]
+    torso = [names.index(name) for name in TORSO]
     counted = np.zeros_like(labelled)
     distance, offset = {}, {}
     pixel = _image_px(prediction, dark.heatmap_size)

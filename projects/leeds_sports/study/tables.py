@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dark_codec.evaluation.bootstrap import bootstrap
+from dark_codec.evaluation.robust import median, spread
 from dark_codec.functional.encode import quantise_points
 
 from .comparisons import Row, Table
@@ -16,7 +17,6 @@ from .evaluation import Decoded
 THRESHOLDS = (0.2, 0.1, 0.05)
 _FOUND = 0.2  # torso diagonals
 _NAMES = (*(f'PCK@{t}' for t in THRESHOLDS), 'error', 'rounding')
-_SD_OF_MAD = 1.4826  # of a normal distribution
 _COMPARED = ('PCK@0.1', 'PCK@0.05', 'error')
 _EXTRA = {'offset': 'offset x, y', 'rounding': 'rounding repeated, %'}
 
@@ -138,8 +138,8 @@ def _offset(
 
 def _scatter(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
     offsets = np.concatenate([one.offset[row.decoder][found] for one in seeds])
-    deviation = np.median(np.abs(offsets - np.median(offsets, 0)), 0)
-    return [round(float(n), 3) for n in _SD_OF_MAD * deviation]
+    deviation = spread(offsets, median(offsets))
+    return [round(float(n), 3) for n in deviation]
 
 
 def markdown(table: Table, numbers: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from dark_codec.evaluation.logs import read_scalars
 from projects.quickstart.training import last_epoch
 
 from .runs import Run
@@ -79,19 +79,15 @@ def summarise_log(folder: Path) -> dict[str, float]:
         dict[str, float]: ``iterations``, ``minutes`` (of the iterations, by
         the wall clock), and ``loss``, the mean of the last 100 iterations.
     """
-    steps: dict[int, dict] = {}
-    for log in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
-            if 'loss' in entry:
-                steps[entry['step']] = entry
-    ends = sorted(steps)
+    curves = read_scalars(folder).training
+    losses = curves['loss']
+    ends = list(losses)
     # an entry's time is the mean since the entry before
     lengths = [end - begin for begin, end in zip([0, *ends], ends)]
     seconds = sum(
-        length * steps[end]['time'] for end, length in zip(ends, lengths)
+        length * curves['time'][end] for end, length in zip(ends, lengths)
     )
-    last = [steps[end]['loss'] for end in ends[-2:]]
+    last = [losses[end] for end in ends[-2:]]
     return dict(
         iterations=ends[-1],
         minutes=round(seconds / 60, 1),
