@@ -16,9 +16,9 @@ from mmpose.evaluation import CocoMetric
 from mmpose.registry import KEYPOINT_CODECS
 from xtcocotools.cocoeval import COCOeval
 
+from ..dumps.reader import HeatmapDump
 from .bootstrap import Estimate, bootstrap
 from .decoding import add_predictions, decode
-from .dump import HeatmapDump
 from .resampling import CocoResampler, Resampler, SampleResampler
 
 Decoders = Mapping[str, 'str | dict']

@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from _benchmark_machine import describe_machine, describe_threads
-from _compare_decoders import Sweep
-from _markdown import markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.evaluation.bootstrap import Estimate
-from dark_codec.evaluation.comparison import Interval
-from dark_codec.evaluation.dump import HeatmapDump
-from dark_codec.visualization import COLORS, MARKERS
+from ..dumps.reader import HeatmapDump
+from ..visualization import COLORS, MARKERS
+from .bootstrap import Estimate
+from .comparison import Interval
+from .decoders_by_name import Sweep
+from .machine import describe_machine, describe_threads
+from .markdown import markdown
 
 # what of the dump's facts goes into the report
 _RECORDED = (

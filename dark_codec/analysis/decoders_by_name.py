@@ -6,11 +6,10 @@ import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from _common import UserError
 from mmengine.config import Config
 
-from dark_codec.evaluation.dump import DumpInfo
-from dark_codec.registry import DECODERS
+from ..dumps.reader import DumpInfo
+from ..registry import DECODERS
 
 SHORT: dict[str, dict] = {
     'argmax': dict(type='ArgmaxDecoder'),
@@ -45,28 +44,29 @@ def parse_decoder(text: str) -> tuple[str, dict]:
 
     Returns:
         The name for the report, and the decoder's config.
+
+    Raises:
+        ValueError: If it is none of these.
     """
     if text.startswith('{'):
         try:
             decoder = ast.literal_eval(text)
         except (SyntaxError, ValueError) as error:
-            raise UserError(f'--decoders {text}: no dict: {error}') from error
+            raise ValueError(f'{text}: no dict: {error}') from error
         if not isinstance(decoder, dict) or 'type' not in decoder:
-            raise UserError(f"--decoders {text}: the dict needs a 'type'")
+            raise ValueError(f"{text}: the dict needs a 'type'")
         return text, decoder
     name, _, settings = text.partition(':')
     if name not in SHORT and DECODERS.get(name) is None:
-        raise UserError(
-            f'--decoders {text}: unknown decoder {name!r}; known ones: '
+        raise ValueError(
+            f'{text}: unknown decoder {name!r}; known ones: '
             f'{", ".join([*SHORT, *sorted(DECODERS.module_dict)])}'
         )
     decoder = Config(dict(SHORT.get(name, dict(type=name))))
     for setting in settings.split(',') if settings else []:
         key, equals, value = setting.partition('=')
         if not (key and equals):
-            raise UserError(
-                f'--decoders {text}: key=value expected, got {setting!r}'
-            )
+            raise ValueError(f'{text}: key=value expected, got {setting!r}')
         decoder.merge_from_dict({key: _value(value)})
     return text, decoder.to_dict()
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from _common import UserError
-from _diagnose_data import DECODER, Case, find_pixels, without
 
-from dark_codec.codec import DARKCodec
-from dark_codec.evaluation.diagnosis import Keypoints
+from ..codec import DARKCodec
+from ..dumps.format import DumpError
+from .diagnosis import Keypoints
+from .diagnosis_data import DECODER, Case, find_pixels, without
 
 _STRIDE = 4  # of MMPose's heatmaps
 _ARCHIVE = (
@@ -33,15 +34,18 @@ def read_archive(
         input_size: Input size (w, h); by default four times the heatmap's.
         flip_indices: Each keypoint's partner on the other side; by default
             none has one.
+
+    Raises:
+        DumpError: If these are none, or do not fit each other.
     """
     arrays = _load(path)
     maps = arrays['heatmaps']
     number, count, height, width = maps.shape
-    given = input_size or (_STRIDE * width, _STRIDE * height)
+    given: Any = input_size or (_STRIDE * width, _STRIDE * height)
     try:
         codec = DARKCodec(tuple(given), (width, height), decoder=DECODER)
     except ValueError as error:
-        raise UserError(f'--input-size: {error}') from error
+        raise DumpError(f'--input-size: {error}') from error
     points, plain = _decode(codec, maps)
     keypoints = unflipped = None
     if 'gt' in arrays:
@@ -73,7 +77,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path) as archive:
             arrays = dict(archive)
     except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise UserError(f'{path} is no npz archive: {error}') from error
+        raise DumpError(f'{path} is no npz archive: {error}') from error
     shapes = {key: array.shape for key, array in arrays.items()}
     maps = shapes.get('heatmaps', ())
     expected = dict(heatmaps_flip=maps, gt=(*maps[:2], 2), torso=maps[:1])
@@ -82,7 +86,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     labels = {'gt', 'torso'} & set(found)
     enough = len(labels) == 2 or (not labels and 'heatmaps_flip' in found)
     if len(maps) != 4 or not fits or not enough:
-        raise UserError(f'{path} must hold {_ARCHIVE}; it has {shapes}')
+        raise DumpError(f'{path} must hold {_ARCHIVE}; it has {shapes}')
     return arrays
 
 
@@ -101,7 +105,7 @@ def _partners(given: Sequence[int] | None, count: int) -> np.ndarray:
     partners = np.array(given)
     same = np.array_equal(np.sort(partners), np.arange(count))
     if not same or not np.array_equal(partners[partners], np.arange(count)):
-        raise UserError(
+        raise DumpError(
             f'--flip-indices must be, for each of the {count} keypoints, the '
             f'number of its partner or its own, got {list(given)}'
         )

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _common import UserError
 from mmengine.utils import track_iter_progress
 from mmpose.registry import KEYPOINT_CODECS
 
-from dark_codec.codec import DARKCodec
-from dark_codec.evaluation.decoding import decode
-from dark_codec.evaluation.diagnosis import Keypoints
-from dark_codec.evaluation.dump import HeatmapDump, Shard
-from dark_codec.evaluation.dump_info import DumpError
-from dark_codec.evaluation.torso_pck import TORSO
-from dark_codec.functional import find_peaks, input_to_heatmap
+from ..codec import DARKCodec
+from ..dumps.format import DumpError
+from ..dumps.reader import HeatmapDump, Shard
+from ..evaluation.torso_pck import TORSO
+from ..functional import find_peaks, input_to_heatmap
+from .decoding import decode
+from .diagnosis import Keypoints
 
 # reads little enough for all dumps, and is finer than the steps of others
 DECODER = 'GaussianFitDecoder'
@@ -62,26 +61,26 @@ def read_dump(folder: Path, size: str | None) -> Case:
     Args:
         folder: Of the dump.
         size: Of :data:`SIZES`; by default the torso if there is one.
+
+    Raises:
+        DumpError: If it cannot be read, or has no torso.
     """
-    try:
-        dump = HeatmapDump(folder)
-        names = dump.info.dataset_meta['keypoint_name2id']
-        torso = [names.get(name) for name in TORSO]
-        if size == 'torso' and None in torso:
-            raise UserError(
-                f'--size torso needs the keypoints {TORSO}, and the dataset '
-                f'has {list(names)}: take --size box'
-            )
-        if size is None:
-            size = 'box' if None in torso else 'torso'
-        codec = KEYPOINT_CODECS.build(dict(dump.info.codec, decoder=DECODER))
-        dump.check_decoder(codec.decoder)
-        parts = [
-            _read_shard(shard, codec, torso if size == 'torso' else None)
-            for shard in track_iter_progress(dump.shards)
-        ]
-    except DumpError as error:
-        raise UserError(str(error)) from error
+    dump = HeatmapDump(folder)
+    names = dump.info.dataset_meta['keypoint_name2id']
+    torso = [names.get(name) for name in TORSO]
+    if size == 'torso' and None in torso:
+        raise DumpError(
+            f'--size torso needs the keypoints {TORSO}, and the dataset '
+            f'has {list(names)}: take --size box'
+        )
+    if size is None:
+        size = 'box' if None in torso else 'torso'
+    codec = KEYPOINT_CODECS.build(dict(dump.info.codec, decoder=DECODER))
+    dump.check_decoder(codec.decoder)
+    parts = [
+        _read_shard(shard, codec, torso if size == 'torso' else None)
+        for shard in track_iter_progress(dump.shards)
+    ]
     arrays = {
         name: np.concatenate([part[name] for part in parts])
         for name in parts[0]

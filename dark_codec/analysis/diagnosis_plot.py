@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
-import matplotlib
 import numpy as np
-from _diagnose_report import Findings
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dark_codec.evaluation.bootstrap import Estimate
-from dark_codec.evaluation.diagnosis import KINDS, PARTS, Diagnosis
-from dark_codec.visualization import COLORS, MARKERS
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from ..visualization import COLORS, MARKERS
+from .bootstrap import Estimate
+from .diagnosis import KINDS, PARTS, Diagnosis
+from .diagnosis_report import Findings
+from .flip_offset import FlipOffset
 
 _BLUE, _ORANGE, _GREEN, _PINK, _LIGHT, _RED = COLORS
 # of kinds and parts
 _FILLS = dict(
     offset=_RED, scatter=_LIGHT, hit=_LIGHT, swap=_ORANGE, miss=_PINK
 )
-_LINES = (dict(color=_RED, ls='--'), dict(color=_GREEN, ls=':'))
+_LINES: tuple[dict[str, Any], ...] = (
+    dict(color=_RED, ls='--'),
+    dict(color=_GREEN, ls=':'),
+)
 _NARROW = 3.5  # in %: a bar with no room for its number
 
 
 def draw(findings: Findings) -> bytes:
     """Draw what there is, as a PNG."""
     parts, found = findings.parts, findings.found
+    case: Any = findings.case  # has what `parts` and `found` are made from
     panels = 2 * (parts is not None) + (found is not None)
-    figure, grid = plt.subplots(
-        1, panels, figsize=(4.7 * panels, 4.9), layout='constrained'
-    )
-    axes = iter(np.atleast_1d(grid))
+    figure = Figure(figsize=(4.7 * panels, 4.9), layout='constrained')
+    axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if found is not None:
-        draw_flip_offset(next(axes), findings)
+        draw_flip_offset(next(axes), found, case.plain - case.unflipped)
     if parts is not None:
-        draw_cloud(next(axes), findings)
+        residuals = case.keypoints.points - case.keypoints.truth
+        draw_cloud(next(axes), residuals, parts, findings.expected)
         draw_shares(next(axes), parts)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100)
-    plt.close(figure)
     return buffer.getvalue()
 
 
-def draw_flip_offset(ax: Axes, findings: Findings) -> Axes:
+def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
     """How far plain predictions lie from un-flipped ones, beside theory."""
-    case, found = findings.case, findings.found
-    apart = case.plain - case.unflipped
     x = float(found.offset.value[0])
     reach = max(3 * found.scatter[0], 1.5)
     bins = np.linspace(x - reach, x + reach, 61)
@@ -72,11 +71,13 @@ def draw_flip_offset(ax: Axes, findings: Findings) -> Axes:
     return ax
 
 
-def draw_cloud(ax: Axes, findings: Findings) -> Axes:
+def draw_cloud(
+    ax: Axes,
+    residuals: np.ndarray,
+    parts: Diagnosis,
+    expected: np.ndarray | None,
+) -> Axes:
     """Where predictions lie, seen from the truth."""
-    keypoints, parts = findings.case.keypoints, findings.parts
-    expected = findings.expected
-    residuals = keypoints.points - keypoints.truth
     hits = residuals[parts.kinds == KINDS.index('hit')]
     ax.plot(*hits.T, '.', color=_LIGHT, ms=3, alpha=0.5, label='hits')
     ax.axhline(0, color='0.4', lw=1)

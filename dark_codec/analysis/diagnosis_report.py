@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from _diagnose_data import DECODER, Case
-from _markdown import markdown
 
-from dark_codec.evaluation.bootstrap import Estimate
-from dark_codec.evaluation.diagnosis import KINDS, PARTS, Diagnosis
-from dark_codec.evaluation.flip_offset import (
+from .bootstrap import Estimate
+from .diagnosis import KINDS, PARTS, Diagnosis
+from .diagnosis_data import DECODER, Case
+from .flip_offset import (
     ASYMMETRIC,
     CONSISTENT,
     FlipOffset,
 )
+from .markdown import markdown
 
 
 class Findings(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 
-import dark_codec
+from ..version import __version__
 
 # Must be set before numpy is imported, by the process that starts this one
 THREAD_VARIABLES = (
@@ -39,7 +39,7 @@ def describe_machine() -> dict[str, str]:
         opencv=cv2.__version__,
         mmengine=mmengine.__version__,
         mmpose=mmpose.__version__,
-        dark_codec=dark_codec.__version__,
+        dark_codec=__version__,
     )
     machine = dict(
         date=date.today().isoformat(),

@@ -5,13 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from _common import (
-    UserError,
-    carry_codec,
-    check_checkpoint,
-    head_decoder,
-)
-from _metainfo import describe_bad_metainfo
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
@@ -20,8 +13,8 @@ from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import KEYPOINT_CODECS
 
-from dark_codec import DARKCodec
-from dark_codec.deployment import (
+from .. import DARKCodec
+from ..deployment import (
     ExportedDecoder,
     ExportedEstimator,
     MismatchError,
@@ -31,7 +24,14 @@ from dark_codec.deployment import (
     export_onnx,
     session_of,
 )
-from dark_codec.engine import AtomicLocalBackend
+from ..engine import AtomicLocalBackend
+from .metainfo import describe_bad_metainfo
+from .tool import (
+    UserError,
+    carry_codec,
+    check_checkpoint,
+    head_decoder,
+)
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 

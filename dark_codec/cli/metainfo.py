@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mmpose
-from _data import leaves
 from mmengine.config import Config
 
-from dark_codec._config_tree import find_all
+from .._config_tree import find_all
+from .missing_data import leaves
 
 MMPOSE_FILES = os.path.join(
     os.path.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets'

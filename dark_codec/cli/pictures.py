@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from _common import check_output
 from matplotlib.figure import Figure
 
-from dark_codec.engine import AtomicLocalBackend
+from ..engine import AtomicLocalBackend
+from .tool import check_output
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 

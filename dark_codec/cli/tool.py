@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from _data import describe_missing_data
-from _metainfo import describe_bad_metainfo
 from mmengine.config import Config, DictAction
 
-from dark_codec import apply_codec
-from dark_codec.compat import prepare_distributed
-from dark_codec.config import decoding_head
+from .. import apply_codec
+from ..compat import prepare_distributed
+from ..config import decoding_head
+from .metainfo import describe_bad_metainfo
+from .missing_data import describe_missing_data
 
 
 class UserError(Exception):

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from ..decoders import GaussianFitDecoder
-from .dump import FlipPoints
-from .dump_files import write_head, write_shard
-from .dump_info import DumpError, DumpInfo
+from .format import DumpError, DumpInfo
+from .reader import FlipPoints
+from .writer import write_head, write_shard
 
 
 @DATA_SAMPLERS.register_module()

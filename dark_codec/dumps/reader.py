@@ -16,16 +16,16 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from ..analysis.decoding import image_to_input
 from ..functional import input_to_heatmap
-from .decoding import image_to_input
-from .dump_info import (
+from .exact_json import from_json
+from .format import (
     CONFIG_FILE,
     DumpError,
     DumpInfo,
     read_info,
     shard_path,
 )
-from .exact_json import from_json
 from .patches import paste_patches
 
 # what a file that is cut off or altered may raise when it is read

@@ -13,12 +13,12 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
+from ..analysis.decoding import codec_config
 from ..version import __version__
-from .decoding import codec_config
-from .dump_files import check_folder, missing_shards
-from .dump_hook import DumpHook
-from .dump_info import DumpInfo
+from .format import DumpInfo
+from .hook import DumpHook
 from .patches import patch_radius
+from .writer import check_folder, missing_shards
 
 DTYPES = ('float32', 'float16')
 

@@ -13,8 +13,8 @@ from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample
 
 from ..engine.atomic_backend import AtomicLocalBackend, remove_unfinished
-from .dump import FlipPoints
-from .dump_info import (
+from .exact_json import to_json
+from .format import (
     CONFIG_FILE,
     INFO_FILE,
     DumpError,
@@ -22,8 +22,8 @@ from .dump_info import (
     read_info,
     shard_path,
 )
-from .exact_json import to_json
 from .patches import cut_patches
+from .reader import FlipPoints
 
 # what may differ between the turns of one dump
 _FREE = ('checkpoint', 'software')

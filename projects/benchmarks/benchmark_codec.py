@@ -20,18 +20,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _benchmark_cases import (  # noqa: E402
+from dark_codec.analysis.machine import THREAD_VARIABLES
+from projects.benchmarks.cases import (
     BATCHES,
     FULL_SHAPES,
     SHAPES,
 )
-from _benchmark_machine import THREAD_VARIABLES  # noqa: E402
-from _benchmark_plot import draw  # noqa: E402
-from _benchmark_report import write_report  # noqa: E402
+from projects.benchmarks.plot import draw
+from projects.benchmarks.report import write_report
 
 TURNS, QUICK_TURNS = 21, 3
 
@@ -99,7 +97,7 @@ def measure(threads: str, quick: bool, batches: Sequence[int]) -> dict:
             batches=sorted(set(batches)),
             out=str(out),
         )
-        script = Path(__file__).with_name('_benchmark_run.py')
+        script = Path(__file__).with_name('run.py')
         subprocess.run(
             [sys.executable, str(script), json.dumps(settings)],
             env=environment,

@@ -16,32 +16,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, I001  before MMPose: its shims
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from _common import UserError, run_tool  # noqa: E402
-from _compare_decoders import SHORT  # noqa: E402
-from _study_maps import default_file, load  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
-from mmengine.utils import track_iter_progress  # noqa: E402
-from mmpose.structures import PoseDataSample  # noqa: E402
-from xtcocotools.cocoeval import COCOeval  # noqa: E402
+import dark_codec  # noqa: I001  before MMPose: its shims
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from mmengine.utils import track_iter_progress
+from mmpose.structures import PoseDataSample
+from xtcocotools.cocoeval import COCOeval
 
-from dark_codec.evaluation.comparison import decode_dump  # noqa: E402
-from dark_codec.evaluation.dump import FlipPoints, HeatmapDump  # noqa: E402
-from dark_codec.evaluation.dump_files import (  # noqa: E402
+from dark_codec.analysis.comparison import decode_dump
+from dark_codec.analysis.decoders_by_name import SHORT
+from dark_codec.analysis.resampling import CocoResampler
+from dark_codec.cli import UserError, run_tool
+from dark_codec.dumps.format import DumpError, DumpInfo
+from dark_codec.dumps.patches import patch_radius
+from dark_codec.dumps.reader import FlipPoints, HeatmapDump
+from dark_codec.dumps.writer import (
     check_folder,
     missing_shards,
     write_head,
     write_shard,
 )
-from dark_codec.evaluation.dump_info import DumpError, DumpInfo  # noqa: E402
-from dark_codec.evaluation.patches import patch_radius  # noqa: E402
-from dark_codec.evaluation.resampling import CocoResampler  # noqa: E402
+from projects.shared_data import default_file, load
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
 IMAGES, DETECTIONS = 5000, 21  # of COCO val; detections an image

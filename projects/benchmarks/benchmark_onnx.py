@@ -13,28 +13,26 @@ import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools'), str(ROOT / 'tools/deployment')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
-from _benchmark_contestants import DECODERS, OURS, Contestant  # noqa: E402
-from _benchmark_machine import describe_machine  # noqa: E402
-from _benchmark_timing import Timing, time_in_turns  # noqa: E402
-from _common import add_cfg_options, read_config, run_tool  # noqa: E402
-from _exported import (  # noqa: E402
+import onnx
+import onnxruntime
+
+from dark_codec.analysis.machine import describe_machine
+from dark_codec.cli import add_cfg_options, read_config, run_tool
+from dark_codec.cli.export import (
     build_codec,
     build_estimator,
     codec_settings,
 )
-
-from dark_codec.deployment import (  # noqa: E402
+from dark_codec.deployment import (
     ExportedDecoder,
     export_onnx,
     session_of,
     subgraph,
 )
+from projects.benchmarks.contestants import DECODERS, OURS, Contestant
+from projects.benchmarks.timing import Timing, time_in_turns
 
 NETWORK, ALONE = 'network', 'alone'
 NAMES = [name for name in DECODERS if 'covariance' not in name]

@@ -18,20 +18,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _benchmark_machine import describe_machine  # noqa: E402
-from _benchmark_timing import wait_for  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-from mmengine.utils import ProgressBar  # noqa: E402
-from mmpose.registry import MODELS  # noqa: E402
+import dark_codec  # noqa: F401, I001  before MMPose: its shims
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.utils import ProgressBar
+from mmpose.registry import MODELS
 
-from dark_codec import apply_codec  # noqa: E402
+from dark_codec import apply_codec
+from dark_codec.analysis.machine import describe_machine
+from projects.benchmarks.timing import wait_for
 
 _VARIANTS = {'GenerateTarget': False, 'targets_on_device': True}
 # until the workers' queues are in a steady state

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from _benchmark_cases import Case
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from torch import Tensor
 
 from dark_codec import DARKCodec
+from projects.benchmarks.cases import Case
 
 LIMIT, MMPOSE, OURS = 'limit', 'MMPose', 'dark_codec'
 PLAIN, DARK, UDP = 'MSRAHeatmap', 'MSRAHeatmap, unbiased', 'UDPHeatmap'

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
-from _benchmark_cases import BODY, SIZES
-from _benchmark_contestants import ARGMAX_PASS, DARK, FILL_PASS, PLAIN, UDP
 from matplotlib.axes import Axes
 
+from projects.benchmarks.cases import BODY, SIZES
+from projects.benchmarks.contestants import (
+    ARGMAX_PASS,
+    DARK,
+    FILL_PASS,
+    PLAIN,
+    UDP,
+)
+
 matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 # Okabe and Ito's colours; markers and dashes say the same again
 _STYLES = [

@@ -23,21 +23,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, I001  before MMPose: its shims
-from _benchmark_machine import describe_machine  # noqa: E402
-from _common import (  # noqa: E402
+import dark_codec  # noqa: I001  before MMPose: its shims
+from mmengine.runner import Runner
+from mmpose.registry import KEYPOINT_CODECS
+
+from dark_codec.analysis.machine import describe_machine
+from dark_codec.cli import (
     UserError,
     add_common_arguments,
     load_config,
     prepare,
     run_tool,
 )
-from _profile_stages import STAGES, Stopwatch, attach  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-from mmpose.registry import KEYPOINT_CODECS  # noqa: E402
+from projects.benchmarks.stages import STAGES, Stopwatch, attach
+
+ROOT = Path(__file__).resolve().parents[2]
 
 _PACKAGE = Path(dark_codec.__file__).parent
 _BLUR = {1: 3, 2: 11, 3: 17}

@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
-from _benchmark_contestants import ARGMAX_PASS, DARK, FILL_PASS, OURS, PLAIN
-from _markdown import markdown
+from dark_codec.analysis.markdown import markdown
+from projects.benchmarks.contestants import (
+    ARGMAX_PASS,
+    DARK,
+    FILL_PASS,
+    OURS,
+    PLAIN,
+)
 
 _TASKS = dict(
     decode=('Decoding', ARGMAX_PASS, 'median error, heatmap px'),

@@ -11,27 +11,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-import cv2  # noqa: E402
-import torch  # noqa: E402
-from mmengine.utils import ProgressBar  # noqa: E402
+import cv2
+import torch
+from mmengine.utils import ProgressBar
 
-from _benchmark_cases import Case, all_cases  # noqa: E402
-from _benchmark_contestants import (  # noqa: E402
+from dark_codec.analysis.machine import (
+    describe_machine,
+    describe_threads,
+    devices,
+)
+from projects.benchmarks.cases import Case, all_cases
+from projects.benchmarks.contestants import (
     LIMIT,
     Contestant,
     decoding,
     encoding,
 )
-from _benchmark_machine import (  # noqa: E402
-    describe_machine,
-    describe_threads,
-    devices,
-)
-from _benchmark_timing import extra_memory, time_in_turns  # noqa: E402
+from projects.benchmarks.timing import extra_memory, time_in_turns
 
 
 def measure_case(case: Case, device: str, turns: int) -> Iterator[dict]:

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from _benchmark_contestants import Contestant
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from projects.benchmarks.contestants import Contestant
 
 _TURN_SECONDS = 0.005
 _MOST_CALLS = 100

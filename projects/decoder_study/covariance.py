@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from _markdown import markdown
-from _study_maps import Maps
-from _study_scores import THRESHOLDS, score
-from _study_tables import absolute
 from scipy.stats import spearmanr
 from torch import nn
 
-from dark_codec.evaluation.bootstrap import Estimate, bootstrap
+from dark_codec.analysis.bootstrap import Estimate, bootstrap
+from dark_codec.analysis.markdown import markdown
+from projects.decoder_study.scores import THRESHOLDS, score
+from projects.decoder_study.tables import absolute
+from projects.shared_data import Maps
 
 BINS = 10
 # sd of a Gaussian from its median absolute deviation

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import matplotlib  # noqa: E402
-from _markdown import markdown  # noqa: E402
-from _study_page import fill  # noqa: E402
-from _study_scores import (  # noqa: E402
+import matplotlib
+
+from dark_codec.analysis.markdown import fill, markdown
+from dark_codec.functional import encode_unbiased
+from dark_codec.visualization import COLORS, MARKERS
+from projects.decoder_study.scores import (
     DEFAULT,
     FIT,
     MMPOSE,
@@ -30,11 +31,10 @@ from _study_scores import (  # noqa: E402
     main_decoders,
 )
 
-from dark_codec.functional import encode_unbiased  # noqa: E402
-from dark_codec.visualization import COLORS, MARKERS  # noqa: E402
-
 matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PAGE, FIGURE = 'decoders.md', 'decoder_border.png'
 MAX = 'DARK, Eq. 10, maximum rescaled'

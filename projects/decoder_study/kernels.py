@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from _markdown import markdown
-from _study_maps import Maps
-from _study_scores import THRESHOLDS, Scores, score, taylor
-from _study_tables import absolute, difference
 from torch import Tensor
 
-from dark_codec.evaluation.bootstrap import bootstrap
+from dark_codec.analysis.bootstrap import bootstrap
+from dark_codec.analysis.markdown import markdown
+from projects.decoder_study.scores import THRESHOLDS, Scores, score, taylor
+from projects.decoder_study.tables import absolute, difference
+from projects.shared_data import Maps
 
 NARROW, WIDE = 1.0, 2.0  # px
 # A second peak: this much of the first, and farther away than this

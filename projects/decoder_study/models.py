@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from _markdown import markdown
-from _study_covariance import Predicted
-from _study_tables import absolute, difference
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from dark_codec.evaluation.bootstrap import bootstrap
+from dark_codec.analysis.bootstrap import bootstrap
+from dark_codec.analysis.markdown import markdown
+from projects.decoder_study.covariance import Predicted
+from projects.decoder_study.tables import absolute, difference
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from _study_covariance import Predicted, reliability
-from _study_models import judge
-from _study_scores import Scores, Swept
-from _study_tables import BORDER_DISTANCES, PCKS
 from matplotlib.axes import Axes
 from scipy.stats import chi2
 
-from dark_codec.evaluation.bootstrap import Estimate
+from dark_codec.analysis.bootstrap import Estimate
+from projects.decoder_study.covariance import Predicted, reliability
+from projects.decoder_study.models import judge
+from projects.decoder_study.scores import Scores, Swept
+from projects.decoder_study.tables import BORDER_DISTANCES, PCKS
 
 matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 # Okabe and Ito's colours, told apart by most colour-blind people; markers
 # and dashes say the same again.

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _study_maps import Maps
 from mmpose.codecs.utils import get_heatmap_maximum, refine_keypoints_dark
 from torch import Tensor
 
@@ -17,8 +16,9 @@ from dark_codec import (
     QuarterShiftDecoder,
     TaylorDecoder,
 )
-from dark_codec.evaluation.bootstrap import Estimate, bootstrap_mean
+from dark_codec.analysis.bootstrap import Estimate, bootstrap_mean
 from dark_codec.functional import kernel_variance
+from projects.shared_data import Maps
 
 # fractions of the torso
 THRESHOLDS = (0.2, 0.1, 0.05)

@@ -2,7 +2,7 @@
 
 Reads heatmaps that a COCO network predicted on photographs of Leeds Sports
 Pose, plain and flipped, and renews the tables and figures of
-``docs/real_heatmaps.md``. Takes one to two minutes on two cores.
+this folder's README.md. Takes one to two minutes on two cores.
 
 The prose of that page is its own: the command replaces what stands between
 ``<!-- table NAME -->`` and ``<!-- end -->``.
@@ -17,33 +17,32 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _markdown import markdown  # noqa: E402
-from _study_covariance import predict, ranking_table  # noqa: E402
-from _study_kernels import compare, crossings, kernel_table  # noqa: E402
-from _study_maps import (  # noqa: E402
+from mmengine.utils import ProgressBar
+
+from dark_codec import GaussianFitDecoder
+from dark_codec.analysis.markdown import markdown
+from projects.decoder_study.covariance import predict, ranking_table
+from projects.decoder_study.kernels import compare, crossings, kernel_table
+from projects.decoder_study.maps import (
     MMPOSE_SHIFT,
-    Maps,
-    default_file,
     flip_average,
     halve,
-    load,
 )
-from _study_models import duel_table, model_table  # noqa: E402
-from _study_page import (  # noqa: E402
+from projects.decoder_study.models import duel_table, model_table
+from projects.decoder_study.page import (
     EVERY_KERNEL,
     PAGE,
     TABLES,
     write_page,
 )
-from _study_plots import (  # noqa: E402
+from projects.decoder_study.plots import (
     draw_border,
     draw_covariance,
     draw_kernels,
 )
-from _study_scores import (  # noqa: E402
+from projects.decoder_study.scores import (
     BASELINE,
     DEFAULT,
     FIT,
@@ -55,7 +54,7 @@ from _study_scores import (  # noqa: E402
     swept_decoders,
     taylor,
 )
-from _study_tables import (  # noqa: E402
+from projects.decoder_study.tables import (
     absolute_table,
     border_table,
     offset_influence,
@@ -66,9 +65,9 @@ from _study_tables import (  # noqa: E402
     sweep_scores,
     sweep_table,
 )
-from mmengine.utils import ProgressBar  # noqa: E402
+from projects.shared_data import Maps, default_file, load
 
-from dark_codec import GaussianFitDecoder  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 # The network's targets, and what MMPose's DARK takes for them
 SIGMA, KERNEL_SIZE = 2.0, 11
@@ -208,8 +207,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=ROOT / 'docs',
-        help=f'folder for {PAGE}, {TABLES} and images/ (default: docs)',
+        default=HERE,
+        help=f'folder for {PAGE}, {TABLES} and images/ (default: that of '
+        'this file)',
     )
     return parser.parse_args()
 
@@ -221,7 +221,7 @@ def main() -> None:
         plain, flipped = load(args.data)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
-    images = args.out / 'images' / 'real_heatmaps'
+    images = args.out / 'images'
     images.mkdir(parents=True, exist_ok=True)
     study = Study(plain, plain._replace(heatmaps=flipped), images)
     tables: dict[str, str] = {}
@@ -231,7 +231,7 @@ def main() -> None:
         for part in parts:
             tables.update(part())
             progress.update()
-    write_page(ROOT / 'docs' / PAGE, args.out, tables)
+    write_page(HERE / PAGE, args.out, tables)
     print(f'\nwrote {args.out / PAGE}, {args.out / TABLES} and {images}')
 
 

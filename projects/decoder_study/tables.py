@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from _markdown import markdown
-from _study_maps import (
+
+from dark_codec.analysis.bootstrap import (
+    Estimate,
+    bootstrap,
+    bootstrap_mean,
+)
+from dark_codec.analysis.markdown import markdown
+from projects.decoder_study.maps import (
     EXACT_SHIFT,
     MMPOSE_SHIFT,
-    Maps,
     cut_at_border,
     flip_average,
 )
-from _study_scores import (
+from projects.decoder_study.scores import (
     BASELINE,
     MMPOSE,
     THRESHOLDS,
@@ -23,12 +28,7 @@ from _study_scores import (
     decode,
     score,
 )
-
-from dark_codec.evaluation.bootstrap import (
-    Estimate,
-    bootstrap,
-    bootstrap_mean,
-)
+from projects.shared_data import Maps
 
 PCKS = [f'PCK@{threshold:g}' for threshold in THRESHOLDS]
 BORDER_DISTANCES = range(5)

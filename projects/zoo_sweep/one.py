@@ -10,7 +10,13 @@ import time
 from pathlib import Path
 
 import torch
-from _sweep_checks import (
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpose.registry import KEYPOINT_CODECS
+
+from dark_codec import apply_codec
+from projects.zoo_sweep.checks import (
     CheckError,
     build_model,
     check_prediction,
@@ -20,20 +26,14 @@ from _sweep_checks import (
     draw_targets,
     run_pipeline,
 )
-from _sweep_configs import (
+from projects.zoo_sweep.configs import (
     ZOO,
     encoders_of,
     load_with_dark,
     make_runnable,
     predicts_gaussians,
 )
-from _sweep_samples import take_instances
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmpose.registry import KEYPOINT_CODECS
-
-from dark_codec import apply_codec
+from projects.zoo_sweep.samples import take_instances
 
 
 def sweep_one(

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from _study_page import fill
+from dark_codec.analysis.markdown import fill
 
 _STATUSES = ('passed', 'failed', 'refused', 'skipped')
 _REASON_LENGTH = 110

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from _shared_data import shared_data
 from mmengine.dataset import Compose
 from mmengine.dataset.base_dataset import BaseDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
+
+from projects.shared_data import shared_data
 
 _HUMANS = ('coco/test_coco.json', 'coco')
 _WHOLE = ('coco/test_coco_wholebody.json', 'coco')

@@ -15,15 +15,13 @@ import sys
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _sweep_configs import list_configs  # noqa: E402
-from _sweep_isolation import run_isolated  # noqa: E402
-from _sweep_one import sweep_one  # noqa: E402
-from _sweep_report import count, fill_page, read_rows, write_row  # noqa: E402
-from _sweep_samples import samples_folder  # noqa: E402
+from projects.zoo_sweep.configs import list_configs
+from projects.zoo_sweep.isolation import run_isolated
+from projects.zoo_sweep.one import sweep_one
+from projects.zoo_sweep.report import count, fill_page, read_rows, write_row
+from projects.zoo_sweep.samples import samples_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +58,7 @@ def parse_args() -> argparse.Namespace:
         '(default: 90%% of what is free)',
     )
     parser.add_argument(
-        '--page', type=Path, help='put the tables on this page, docs/zoo.md'
+        '--page', type=Path, help='put the tables on this page, a README.md'
     )
     parser.add_argument(
         '--report-only', action='store_true', help='run none, report --out'
