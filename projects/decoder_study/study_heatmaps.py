@@ -1,8 +1,8 @@
 """Decode real heatmaps in every way, and write what it comes to.
 
 Reads heatmaps that a COCO network predicted on photographs of Leeds Sports
-Pose, plain and flipped, and renews the tables and figures of
-this folder's README.md. Takes one to two minutes on two cores.
+Pose, plain and flipped, and renews the tables and figures of this folder's
+README.md. Takes one to two minutes on two cores.
 
 The prose of that page is its own: the command replaces what stands between
 ``<!-- table NAME -->`` and ``<!-- end -->``.
