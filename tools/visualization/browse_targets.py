@@ -27,6 +27,7 @@ from _common import (  # noqa: E402, I001  before MMPose
 )
 from _pictures import check_picture, save_picture  # noqa: E402
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
@@ -154,11 +155,11 @@ def draw(targets: list[Target], alignment: str) -> Figure:
         draw_picture(ax, target.image)
         size = target.heatmaps.shape[:0:-1]
         corners = heatmap_to_input(
-            np.array([[-0.5, -0.5], [size[0] - 0.5, size[1] - 0.5]]),
+            torch.tensor([[-0.5, -0.5], [size[0] - 0.5, size[1] - 0.5]]),
             target.image.shape[1::-1],
             size,
             alignment,
-        )
+        ).numpy()
         overlay_heatmap(ax, target.heatmaps.max(0), corners)
         ax.plot(
             *target.points[target.drawn].T,
