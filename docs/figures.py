@@ -77,7 +77,8 @@ def frames() -> Figure:
     points = crop['transformed_keypoints']
     heatmap = codec.encode(points)['heatmaps'][joint]
     sizes = codec.input_size, codec.heatmap_size
-    place = input_to_heatmap(points[0, joint], *sizes, codec.alignment)
+    joint_at = torch.from_numpy(points[0, joint])
+    place = input_to_heatmap(joint_at, *sizes, codec.alignment).numpy()
     fig, axes = plt.subplots(1, 3, figsize=(9, 4.4), layout='constrained')
     axes[0].imshow(raw['img'][..., ::-1])
     left, top, right, bottom = raw['bbox'][0]

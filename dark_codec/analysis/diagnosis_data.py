@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from mmengine.utils import track_iter_progress
 from mmpose.registry import KEYPOINT_CODECS
 
@@ -96,8 +97,11 @@ def _read_shard(
     in_input, _ = decode(codec, maps, shard.info.batch_size)
     # by way of input px, where the codec makes its corrections
     points = input_to_heatmap(
-        in_input, codec.input_size, codec.heatmap_size, codec.alignment
-    )
+        torch.from_numpy(in_input),
+        codec.input_size,
+        codec.heatmap_size,
+        codec.alignment,
+    ).numpy()
     truth, labelled = shard.truth_on_heatmap(), shard.labelled
     size = _box_size(shard, codec)
     if torso is not None:
@@ -167,5 +171,5 @@ def without(points: np.ndarray, lost: np.ndarray) -> np.ndarray:
 
 def find_pixels(maps: np.ndarray) -> np.ndarray:
     """Highest pixels (x, y), (I, K, 2)."""
-    peaks = find_peaks(maps.reshape(-1, *maps.shape[2:]))
+    peaks = find_peaks(torch.from_numpy(maps).flatten(0, 1))
     return np.stack([peaks.x, peaks.y], -1).reshape(*maps.shape[:2], 2)

@@ -164,11 +164,11 @@ def predict(
     known = 'transformed_keypoints' in people
     if known and people.keypoints_visible[0, keypoint]:
         truth = input_to_heatmap(
-            people.transformed_keypoints[0, keypoint],
+            torch.from_numpy(people.transformed_keypoints[0, keypoint]),
             codec.input_size,
             codec.heatmap_size,
             codec.alignment,
-        )
+        ).numpy()
     name = model.dataset_meta['keypoint_id2name'][keypoint]
     return Case(name, image, sample.pred_fields.heatmaps[keypoint], truth)
 
@@ -212,9 +212,8 @@ def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
     shown = [p for p in (*points.values(), case.truth) if p is not None]
     farthest = np.abs(np.stack(shown) - peak).max()
     radius = max(_RADIUS, min(farthest + 0.5, _FARTHEST))
-    corners = codec.to_input(
-        np.stack([peak - radius, peak + radius, points[DARK]])
-    )
+    places = np.stack([peak - radius, peak + radius, points[DARK]])
+    corners = codec.to_input(torch.from_numpy(places)).numpy()
     side = corners[1] - corners[0]
     left.add_patch(Rectangle(corners[0], *side, fill=False, color='white'))
     left.plot(*corners[2], marker='+', color='white')

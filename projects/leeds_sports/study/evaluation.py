@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from mmengine.config import Config
 
 from dark_codec.analysis.prediction import Prediction, predict, redecode
@@ -93,12 +94,12 @@ def decode_all(prediction: Prediction) -> Decoded:
         )
         offset[name] = (found - truth) / pixel
     label = input_to_heatmap(
-        prediction.to_input(truth),
+        torch.from_numpy(prediction.to_input(truth)),
         dark.input_size,
         dark.heatmap_size,
         dark.alignment,
     )
-    return Decoded(counted, distance, offset, np.asarray(label))
+    return Decoded(counted, distance, offset, label.numpy())
 
 
 def _image_px(

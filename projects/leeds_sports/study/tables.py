@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from dark_codec.analysis.bootstrap import bootstrap
 from dark_codec.analysis.robust import median, spread
@@ -109,7 +110,8 @@ def _rounding(row: Row, label: np.ndarray) -> np.ndarray:
     """
     quantise = 'floor' if '_biased-floor-' in row.config else 'round'
     middle = 0.5 if quantise == 'floor' else 0.0
-    return quantise_points(label, quantise) - label + middle
+    quantised = quantise_points(torch.from_numpy(label), quantise).numpy()
+    return quantised - label + middle
 
 
 def _by_seed(sums: np.ndarray, counts: np.ndarray) -> dict[str, list[float]]:
