@@ -12,6 +12,13 @@ from typing import Any
 import numpy as np
 
 from ._cpu_compile import compiled, part, sources
+from ._cpu_fit import (
+    cut_window,
+    fit,
+    fit_derivatives,
+    room_to_fit,
+    start_of_fit,
+)
 from ._cpu_maps import FLOAT32, find_peak, read_map, sign_shift, u
 from ._cpu_smooth import (
     lowest_smoothed,
@@ -171,5 +178,70 @@ def taylor_kernel() -> Any:
                     write_spread(row, d, variance, variance)
                 else:
                     write_unknown(row)
+
+    return decode
+
+
+@lru_cache
+def fit_kernel() -> Any:
+    """Gaussian fit."""
+    digest = sources()
+
+    @compiled(f'void({_MAPS}, float32[::1], float32, float32)')
+    def decode(
+        floats,
+        halves,
+        kind,
+        shape,
+        strides,
+        first,
+        last,
+        table,
+        gaussian,
+        sigma,
+        trust_radius,
+    ):
+        digest  # noqa: B018
+        height, width = u(shape[2]), u(shape[3])
+        reach = u(gaussian.size) // u(2)
+        room = np.empty(height * width, np.float32)
+        window, fit_room = room_to_fit(gaussian)
+        for number in range(first, last):
+            row = table[number]
+            values = _map(floats, halves, kind, shape, strides, number, room)
+            place, valid = find_peak(values)
+            if not valid:
+                _write_nothing(row, width, height)
+                continue
+            y = place // width
+            x = place - y * width
+            edges = cut_window(values, x, y, width, height, reach, window)
+            offset_x = offset_y = np.float32(0)
+            if sigma < np.float32(1):
+                offset_x, offset_y = start_of_fit(
+                    values, x, y, width, height, sigma
+                )
+            offset_x, offset_y, solved = fit(
+                window, edges, offset_x, offset_y, sigma, trust_radius,
+                gaussian, fit_room,
+            )
+            if row.size > 4:
+                if solved:
+                    d, variance_x, variance_y = fit_derivatives(
+                        window, edges, offset_x, offset_y, sigma, gaussian,
+                        fit_room,
+                    )
+                    square = sigma * sigma
+                    write_spread(
+                        row,
+                        d,
+                        square * square / variance_x - square,
+                        square * square / variance_y - square,
+                    )
+                else:
+                    write_unknown(row)
+            if not solved:
+                offset_x, offset_y = sign_shift(values, x, y, width, height)
+            _write(row, x, y, offset_x, offset_y, values[place], solved)
 
     return decode

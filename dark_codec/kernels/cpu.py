@@ -6,6 +6,7 @@ imported when the first heatmaps are decoded: that takes half a second.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -76,6 +77,15 @@ def _kernel(recipe: Recipe, height: int, width: int) -> tuple[Any, tuple]:
 
     if recipe.method in ('argmax', 'sign'):
         return _cpu_decode.shift_kernel(), (recipe.method == 'sign',)
+    if recipe.method == 'fit':
+        reach = math.ceil(3 * recipe.sigma)
+        at = np.arange(-reach, reach + 1)
+        gaussian = np.exp(-0.5 * (at / recipe.sigma) ** 2)
+        return _cpu_decode.fit_kernel(), (
+            gaussian.astype(np.float32),
+            recipe.sigma,
+            recipe.trust_radius,
+        )
     taps = recipe.kernel or ()
     variance = 0.0
     if taps:
