@@ -3,6 +3,8 @@
 Each has a closure of its own for the digest of all sources; see
 :func:`dark_codec.kernels._cpu_compile.sources`.
 """
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from ._cpu_compile import compiled, part, sources
 from ._cpu_fit import (
+    Model,
     cut_window,
     fit,
     fit_derivatives,
@@ -21,7 +24,9 @@ from ._cpu_fit import (
 )
 from ._cpu_maps import FLOAT32, find_peak, read_map, sign_shift, u
 from ._cpu_smooth import (
+    Smoothing,
     lowest_smoothed,
+    raw_stencil,
     room_to_smooth,
     smooth_stencil,
     subtract_lowest,
@@ -35,11 +40,13 @@ from ._cpu_steps import (
 )
 
 # memory of the maps as float32 or as int16 (and what it holds), shape
-# (B, K, H, W), strides, first and last map, and the table with a row for each
+# (B, K, H, W), strides, and the table with a row for each map
 _MAPS = (
     'float32[::1], int16[::1], int64, UniTuple(int64, 4), UniTuple(int64, 4), '
-    'int64, int64, float32[:, ::1]'
+    'float32[:, ::1]'
 )
+# the first of the maps to decode, and the one behind the last
+_RANGE = 'int64, int64'
 
 
 @part
@@ -49,25 +56,32 @@ def _map(floats, halves, kind, shape, strides, number, room):
     start = number // keypoints * strides[0] + number % keypoints * strides[1]
     if kind == FLOAT32 and strides[3] == 1 and strides[2] == width:
         return floats[start : start + height * width]
-    read_map(
-        floats, halves, kind, start, strides[2:], (height, width), room
-    )
+    size = u(width), u(height)
+    read_map(floats, halves, kind, start, strides[2:], size, room)
     return room
 
 
 @part
-def _write_nothing(row, width, height):
+def _place(index, size):
+    """Column and row of a pixel."""
+    y = index // size[0]
+    return index - y * size[0], y
+
+
+@part
+def _write_nothing(row, size):
     """The middle of the map, for maps that do not say where."""
-    row[0], row[1] = (np.float32(width) - 1) / 2, (np.float32(height) - 1) / 2
+    row[0] = (np.float32(size[0]) - 1) / 2
+    row[1] = (np.float32(size[1]) - 1) / 2
     row[2] = row[3] = 0
     if row.size > 4:
         write_unknown(row)
 
 
 @part
-def _write(row, x, y, shift_x, shift_y, score, refined):
-    row[0] = np.float32(x) + shift_x
-    row[1] = np.float32(y) + shift_y
+def _write(row, peak, shift, score, refined):
+    row[0] = np.float32(peak[0]) + shift[0]
+    row[1] = np.float32(peak[1]) + shift[1]
     row[2], row[3] = score, refined
 
 
@@ -76,38 +90,37 @@ def shift_kernel() -> Any:
     """Arg max, and quarter shift."""
     digest = sources()
 
-    @compiled(f'void({_MAPS}, boolean)')
+    @compiled(f'void({_MAPS}, boolean, {_RANGE})')
     def decode(
-        floats, halves, kind, shape, strides, first, last, table, shifted
+        floats, halves, kind, shape, strides, table, shifted, first, end
     ):
         digest  # noqa: B018
-        height, width = u(shape[2]), u(shape[3])
-        room = np.empty(height * width, np.float32)
-        for number in range(first, last):
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
+        for number in range(first, end):
             row = table[number]
             values = _map(floats, halves, kind, shape, strides, number, room)
-            place, valid = find_peak(values)
+            index, valid = find_peak(values)
             if not valid:
-                _write_nothing(row, width, height)
+                _write_nothing(row, size)
                 continue
-            y = place // width
-            x = place - y * width
-            shift_x = shift_y = np.float32(0)
+            peak = _place(index, size)
+            shift = np.float32(0), np.float32(0)
             if shifted:
-                shift_x, shift_y = sign_shift(values, x, y, width, height)
-            _write(row, x, y, shift_x, shift_y, values[place], True)
+                shift = sign_shift(values, peak, size)
+            _write(row, peak, shift, values[index], True)
 
     return decode
 
 
 @lru_cache
 def taylor_kernel() -> Any:
-    """Taylor step on the log of the map, smoothed or as it is."""
+    """Taylor step on the log of the map, smoothed or (no taps) as it is."""
     digest = sources()
 
     @compiled(
         f'void({_MAPS}, float32[::1], float32[::1], float32[::1], boolean, '
-        'float32, float32)'
+        f'float32, float32, {_RANGE})'
     )
     def decode(
         floats,
@@ -115,67 +128,56 @@ def taylor_kernel() -> Any:
         kind,
         shape,
         strides,
-        first,
-        last,
         table,
         kernel,
         gain_x,
         gain_y,
         minmax,
         trust_radius,
-        variance,
+        kernel_variance,
+        first,
+        end,
     ):
         digest  # noqa: B018
-        height, width = u(shape[2]), u(shape[3])
-        room = np.empty(height * width, np.float32)
-        rows = np.zeros((5, kernel.size + 4), np.float32)
-        s = np.zeros((5, 5), np.float32)
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
+        smoothing = Smoothing(kernel, gain_x, gain_y)
+        rows = np.empty((5, kernel.size + 4), np.float32)
+        stencil = np.zeros((5, 5), np.float32)
         padded, bands = room_to_smooth(
-            width if minmax else u(0), height, kernel
+            size[0] if minmax else u(0), size[1], kernel
         )
-        for number in range(first, last):
+        for number in range(first, end):
             row = table[number]
             values = _map(floats, halves, kind, shape, strides, number, room)
-            place, valid = find_peak(values)
+            index, valid = find_peak(values)
             if not valid:
-                _write_nothing(row, width, height)
+                _write_nothing(row, size)
                 continue
-            y = place // width
-            x = place - y * width
+            peak = _place(index, size)
             fits = True
             if kernel.size:
-                smooth_stencil(
-                    values, x, y, width, height, kernel, gain_x, gain_y,
-                    rows, s,
-                )
+                smooth_stencil(values, peak, size, smoothing, rows, stencil)
             else:
-                fits = (
-                    x >= u(2) and y >= u(2)
-                    and x + u(2) < width and y + u(2) < height
-                )
-                if fits:
-                    for j in range(u(5)):
-                        for i in range(u(5)):
-                            s[j, i] = values[
-                                (y + j - u(2)) * width + x + i - u(2)
-                            ]
+                fits = raw_stencil(values, peak, size, stencil)
             if minmax:
                 lowest = lowest_smoothed(
-                    values, width, height, kernel, gain_x, gain_y, padded,
-                    bands,
+                    values, size, smoothing, padded, bands
                 )
-                subtract_lowest(s, lowest)
-            d = log_derivatives(s)
-            step_x, step_y, solved = newton_step(d)
+                subtract_lowest(stencil, lowest)
+            derivatives = log_derivatives(stencil)
+            step, solved = newton_step(derivatives)
             solved = solved and fits
             if solved:
-                step_x, step_y = limit_step(step_x, step_y, trust_radius)
+                step = limit_step(step, trust_radius)
             else:
-                step_x, step_y = sign_shift(values, x, y, width, height)
-            _write(row, x, y, step_x, step_y, values[place], solved)
+                step = sign_shift(values, peak, size)
+            _write(row, peak, step, values[index], solved)
             if row.size > 4:
                 if solved:
-                    write_spread(row, d, variance, variance)
+                    write_spread(
+                        row, derivatives, kernel_variance, kernel_variance
+                    )
                 else:
                     write_unknown(row)
 
@@ -187,61 +189,53 @@ def fit_kernel() -> Any:
     """Gaussian fit."""
     digest = sources()
 
-    @compiled(f'void({_MAPS}, float32[::1], float32, float32)')
+    @compiled(f'void({_MAPS}, float32[::1], float32, float32, {_RANGE})')
     def decode(
         floats,
         halves,
         kind,
         shape,
         strides,
-        first,
-        last,
         table,
         gaussian,
         sigma,
         trust_radius,
+        first,
+        end,
     ):
         digest  # noqa: B018
-        height, width = u(shape[2]), u(shape[3])
-        reach = u(gaussian.size) // u(2)
-        room = np.empty(height * width, np.float32)
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
         window, fit_room = room_to_fit(gaussian)
-        for number in range(first, last):
+        model = Model(gaussian, sigma, trust_radius)
+        for number in range(first, end):
             row = table[number]
             values = _map(floats, halves, kind, shape, strides, number, room)
-            place, valid = find_peak(values)
+            index, valid = find_peak(values)
             if not valid:
-                _write_nothing(row, width, height)
+                _write_nothing(row, size)
                 continue
-            y = place // width
-            x = place - y * width
-            edges = cut_window(values, x, y, width, height, reach, window)
-            offset_x = offset_y = np.float32(0)
-            if sigma < np.float32(1):
-                offset_x, offset_y = start_of_fit(
-                    values, x, y, width, height, sigma
-                )
-            offset_x, offset_y, solved = fit(
-                window, edges, offset_x, offset_y, sigma, trust_radius,
-                gaussian, fit_room,
-            )
+            peak = _place(index, size)
+            edges = cut_window(values, peak, size, window)
+            offset = start_of_fit(values, peak, size, sigma)
+            offset, solved = fit(window, edges, offset, model, fit_room)
             if row.size > 4:
                 if solved:
-                    d, variance_x, variance_y = fit_derivatives(
-                        window, edges, offset_x, offset_y, sigma, gaussian,
-                        fit_room,
+                    derivatives, variance_x, variance_y = fit_derivatives(
+                        window, edges, offset, model, fit_room
                     )
+                    # less the Gaussian's own spread, as fit_gaussian
                     square = sigma * sigma
                     write_spread(
                         row,
-                        d,
+                        derivatives,
                         square * square / variance_x - square,
                         square * square / variance_y - square,
                     )
                 else:
                     write_unknown(row)
             if not solved:
-                offset_x, offset_y = sign_shift(values, x, y, width, height)
-            _write(row, x, y, offset_x, offset_y, values[place], solved)
+                offset = sign_shift(values, peak, size)
+            _write(row, peak, offset, values[index], solved)
 
     return decode

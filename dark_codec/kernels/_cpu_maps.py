@@ -1,4 +1,6 @@
 """Loops over the pixels of one map: reading it, and where it is highest."""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ u = np.uintp
 
 _INFINITE = np.int32(0x7F800000)  # bits of +inf; above it lie NaN
 _MINUS_INFINITE = np.uint32(0xFF800000)
-_BLOCK = u(512)
+# Blocks of this length are searched at once, and the first that holds the
+# maximum in steps of the other
+_BLOCK, _FEW = u(512), u(64)
+_LEAST = np.int32(-(2**31))
 _SMALLEST_HALF = np.float32(2.0**-24)
 
 
@@ -28,11 +33,11 @@ def read_map(floats, halves, kind, start, strides, size, out):
         kind (int): FLOAT32, FLOAT16 or BFLOAT16.
         start (int): Where the map begins.
         strides (tuple[int, int]): From row to row and from pixel to pixel.
-        size (tuple[int, int]): Height and width.
+        size (tuple[int, int]): Width and height.
         out (float32[:]): The map, row by row.
     """
     bits = out.view(np.int32)
-    height, width = u(size[0]), u(size[1])
+    width, height = size
     step = u(strides[1])
     for y in range(height):
         row, to = u(start) + y * u(strides[0]), y * width
@@ -60,14 +65,22 @@ def read_map(floats, halves, kind, start, strides, size, out):
 
 
 @part
-def _extremes(bits):
+def _extremes(bits, first, end):
     """Largest of some bits as int32, and as uint32."""
-    best, worst = np.int32(-(2**31)), np.uint32(0)
-    for i in range(bits.size):
-        value = bits[i]
-        best = max(best, value)
-        worst = max(worst, np.uint32(value))
-    return best, worst
+    highest, nan = _LEAST, np.uint32(0)
+    for i in range(first, end):
+        highest = max(highest, bits[i])
+        nan = max(nan, np.uint32(bits[i]))
+    return highest, nan
+
+
+@part
+def _holds(bits, first, value):
+    """Whether a value is among _FEW bits."""
+    found = np.int32(0)
+    for i in range(_FEW):
+        found |= np.int32(bits[first + i] == value)
+    return found != 0
 
 
 @part
@@ -84,37 +97,55 @@ def find_peak(values):
         values (float32[:]): The map, row by row.
 
     Returns:
-        tuple[int, bool]: Index of the maximum, if the map is valid.
+        tuple[int, bool]: Index of the maximum, and if the map is valid.
     """
     bits = values.view(np.int32)
     size = u(bits.size)
-    best, worst, place = np.int32(-(2**31)), np.uint32(0), u(0)
-    for start in range(u(0), size, _BLOCK):
-        highest, nan = _extremes(bits[start : min(start + _BLOCK, size)])
+    best, worst, place = _LEAST, np.uint32(0), u(0)
+    whole = size // _BLOCK * _BLOCK
+    for first in range(u(0), whole, _BLOCK):
+        highest, nan = _extremes(bits, first, first + _BLOCK)
         worst = max(worst, nan)
         if highest > best:
-            best, place = highest, start
+            best, place = highest, first
+    highest, nan = _extremes(bits, whole, size)
+    worst = max(worst, nan)
+    if highest > best:
+        best, place = highest, whole
     if best <= 0 or best >= _INFINITE or worst > _MINUS_INFINITE:
         return u(0), False
+    while place + _FEW <= size and not _holds(bits, place, best):
+        place += _FEW
     while bits[place] != best:
         place += u(1)
-    if place == 0:
-        other = u(1)
-        while other < size and bits[other] == best:
-            other += u(1)
-        return place, other < size
-    return place, True
+    return place, place > 0 or not _is_constant(bits)
 
 
 @part
-def sign_shift(values, x, y, width, height):
-    """A quarter of a pixel towards the higher neighbours, Eq. 1."""
+def _is_constant(bits):
+    for i in range(u(bits.size)):
+        if bits[i] != bits[0]:
+            return False
+    return True
+
+
+@part
+def sign_shift(values, peak, size):
+    """A quarter of a pixel towards the higher neighbours, Eq. 1.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+    """
+    x, y = peak
+    width, height = size
+    here = y * width + x
     shift_x = shift_y = np.float32(0)
-    here, row = y * width + x, width
-    if x > 0 and x < width - u(1):
+    if x > 0 and x + u(1) < width:
         shift_x = _quarter(values[here - u(1)], values[here + u(1)])
-    if y > 0 and y < height - u(1):
-        shift_y = _quarter(values[here - row], values[here + row])
+    if y > 0 and y + u(1) < height:
+        shift_y = _quarter(values[here - width], values[here + width])
     return shift_x, shift_y
 
 

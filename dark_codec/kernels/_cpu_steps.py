@@ -2,6 +2,8 @@
 
 As :mod:`dark_codec.functional.refine` and ``covariance``, for one map.
 """
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import math
 import numpy as np
 
 from ._cpu_compile import part
-from ._cpu_smooth import STENCIL
+from ._cpu_smooth import SIDE
 
 _LOWEST = np.float32(1e-10)
 _MIN_CURVATURE = np.float32(1e-4)
@@ -19,29 +21,31 @@ _NAN = np.float32(math.nan)
 
 
 @part
-def log_derivatives(s):
+def log_derivatives(stencil):
     """D' and D'' of Eq. 6-8: dx, dy, dxx, dxy, dyy; NaN where of no use.
 
     As DarkPose takes them: first derivatives over +-1 px, pure second
     derivatives over +-2 px. The log of the ratio to the centre is 0 there.
     """
     total = np.float32(0)
-    for j in range(STENCIL):
-        for i in range(STENCIL):
-            total += s[j, i]
-    centre = s[2, 2]
+    for j in range(SIDE):
+        for i in range(SIDE):
+            total += stencil[j, i]
+    centre = stencil[2, 2]
     if not (centre > 0 and math.isfinite(total)):
         return _NAN, _NAN, _NAN, _NAN, _NAN
+    right, left = _log(stencil[2, 3], centre), _log(stencil[2, 1], centre)
+    below, above = _log(stencil[3, 2], centre), _log(stencil[1, 2], centre)
+    along = _log(stencil[3, 3], centre) + _log(stencil[1, 1], centre)
+    across = _log(stencil[3, 1], centre) + _log(stencil[1, 3], centre)
+    sides_x = _log(stencil[2, 4], centre) + _log(stencil[2, 0], centre)
+    sides_y = _log(stencil[4, 2], centre) + _log(stencil[0, 2], centre)
     return (
-        _HALF * (_log(s[2, 3], centre) - _log(s[2, 1], centre)),
-        _HALF * (_log(s[3, 2], centre) - _log(s[1, 2], centre)),
-        _QUARTER * (_log(s[2, 4], centre) + _log(s[2, 0], centre)),
-        _QUARTER
-        * (
-            (_log(s[3, 3], centre) + _log(s[1, 1], centre))
-            - (_log(s[3, 1], centre) + _log(s[1, 3], centre))
-        ),
-        _QUARTER * (_log(s[4, 2], centre) + _log(s[0, 2], centre)),
+        _HALF * (right - left),
+        _HALF * (below - above),
+        _QUARTER * sides_x,
+        _QUARTER * (along - across),
+        _QUARTER * sides_y,
     )
 
 
@@ -56,7 +60,8 @@ def newton_step(d):
     """To the maximum of the parabola through a point: -D''^-1 D', Eq. 9.
 
     Returns:
-        tuple[float, float, bool]: Step x, y in px, and whether there is one.
+        tuple[tuple[float, float], bool]: Step (x, y) in px, and whether there
+        is one.
     """
     dx, dy, dxx, dxy, dyy = d
     determinant = dxx * dyy - dxy * dxy
@@ -69,17 +74,18 @@ def newton_step(d):
         and determinant > _MIN_CURVATURE * _MIN_CURVATURE
         and math.isfinite(determinant + x + y)
     )
-    return x, y, solved
+    return (x, y), solved
 
 
 @part
-def limit_step(x, y, radius):
-    """Shorten a step to a trust region of this radius."""
+def limit_step(step, radius):
+    """Shorten a step (x, y) to a trust region of this radius."""
+    x, y = step
     length = np.float32(math.sqrt(x * x + y * y))
     if length > radius:
         scale = radius / length
         return x * scale, y * scale
-    return x, y
+    return step
 
 
 @part
