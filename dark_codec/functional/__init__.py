@@ -1,7 +1,9 @@
 """The arithmetic of DARK: pure, batched functions on torch tensors.
 
-``Array`` stands for a torch tensor of any device, or a numpy array: the same
-formulas serve both (see :mod:`dark_codec.functional._backend`).
+Written to be read beside the paper, and to run wherever torch does: on any
+device, traced, compiled and exported. No function asks a tensor for a value,
+none copies a constant to the device. :mod:`dark_codec.kernels` does the same
+in one pass a map, and is judged by this.
 
 Shape shorthand in this package:
 

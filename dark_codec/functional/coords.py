@@ -9,7 +9,8 @@ With stride s (input px per heatmap px), in the terms of ONNX Resize:
 
 from __future__ import annotations
 
-from ._backend import Array, float32, namespace
+import torch
+from torch import Tensor
 
 ALIGNMENTS = ('asymmetric', 'half_pixel', 'align_corners')
 
@@ -38,18 +39,18 @@ def _stride_and_shift(
 
 
 def input_to_heatmap(
-    points: Array, input_size: Size, heatmap_size: Size, alignment: str
-) -> Array:
+    points: Tensor, input_size: Size, heatmap_size: Size, alignment: str
+) -> Tensor:
     """Map points from input px to heatmap px.
 
     Args:
-        points (Array): Points (x, y) in input px, shape (..., 2).
+        points (Tensor): Points (x, y) in input px, shape (..., 2).
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         alignment (str): One of :data:`ALIGNMENTS`.
 
     Returns:
-        Array: Points in heatmap px, shape (..., 2), float32.
+        Tensor: Points in heatmap px, shape (..., 2), float32.
 
     Raises:
         ValueError: If ``alignment`` is unknown or cannot be had with these
@@ -66,59 +67,59 @@ def input_to_heatmap(
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
     # Python numbers per axis: a tensor of two strides would have to be
     # copied to the device at every call
-    points = float32(points)
+    points = points.to(torch.float32)
     if stride[0] == stride[1]:
         return (points + shift) / stride[0] - shift
     axes = [(points[..., i] + shift) / s - shift for i, s in enumerate(stride)]
-    return namespace(points).stack(axes, -1)
+    return torch.stack(axes, -1)
 
 
 def heatmap_to_input(
-    points: Array, input_size: Size, heatmap_size: Size, alignment: str
-) -> Array:
+    points: Tensor, input_size: Size, heatmap_size: Size, alignment: str
+) -> Tensor:
     """Map points from heatmap px to input px: inverts `input_to_heatmap`.
 
     Args and errors as there; takes heatmap px and returns input px, shape
     (..., 2), float32.
     """
     stride, shift = _stride_and_shift(input_size, heatmap_size, alignment)
-    points = float32(points)
+    points = points.to(torch.float32)
     if stride[0] == stride[1] and shift == 0:
         return points * stride[0]
     axes = [(points[..., i] + shift) * s - shift for i, s in enumerate(stride)]
-    return namespace(points).stack(axes, -1)
+    return torch.stack(axes, -1)
 
 
 def covariance_to_input(
-    covariance: Array, input_size: Size, heatmap_size: Size, alignment: str
-) -> Array:
+    covariance: Tensor, input_size: Size, heatmap_size: Size, alignment: str
+) -> Tensor:
     """Map covariances from heatmap px^2 to input px^2.
 
     Args:
-        covariance (Array): Shape (..., 2, 2), x first, in heatmap px^2.
+        covariance (Tensor): Shape (..., 2, 2), x first, in heatmap px^2.
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         alignment (str): One of :data:`ALIGNMENTS`.
 
     Returns:
-        Array: Shape (..., 2, 2), in input px^2.
+        Tensor: Shape (..., 2, 2), in input px^2.
     """
     stride, _ = _stride_and_shift(input_size, heatmap_size, alignment)
     return scale_covariance(covariance, *stride)
 
 
-def scale_covariance(covariance: Array, x: float, y: float) -> Array:
+def scale_covariance(covariance: Tensor, x: float, y: float) -> Tensor:
     """What stretching x and y by these factors makes of covariances.
 
     Args:
-        covariance (Array): Shape (..., 2, 2), x first.
+        covariance (Tensor): Shape (..., 2, 2), x first.
         x (float): Factor along x.
         y (float): Factor along y.
 
     Returns:
-        Array: Shape (..., 2, 2).
+        Tensor: Shape (..., 2, 2).
     """
     scales = (x * x, x * y, x * y, y * y)
     flat = covariance.reshape(*covariance.shape[:-2], 4)
     scaled = [flat[..., i] * scale for i, scale in enumerate(scales)]
-    return namespace(flat).stack(scaled, -1).reshape(covariance.shape)
+    return torch.stack(scaled, -1).reshape(covariance.shape)
