@@ -16,16 +16,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ..functional.fit import window_radius
+from ..functional.fit import _NARROW, window_radius
 from ..functional.modulate import (
     STENCIL_RADIUS,
     _visible_norm,
     kernel_variance,
 )
+from ._cuda_decode import decode_map
 from .recipe import Recipe
 
 # How many pixels of a map, and of a window, a program looks at at a time
@@ -56,7 +57,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
         refined (0 or 1), and the covariance xx, xy, yx, yy (heatmap px^2).
 
     Raises:
-        ImportError: If Triton is missing.
+        ValueError: If the maps have no pixels.
     """
     batch, keypoints, height, width = heatmaps.shape
     count = batch * keypoints
@@ -68,6 +69,10 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     )
     if count == 0:
         return table
+    if height * width == 0:
+        raise ValueError(
+            f'heatmaps must have pixels, got shape {tuple(heatmaps.shape)}'
+        )
     plan = _plan(recipe, height, width, device)
     scratch = table
     if plan.band:
@@ -90,8 +95,6 @@ def _launch(
     recipe: Recipe,
     plan: _Plan,
 ) -> None:
-    from ._cuda_decode import decode_map
-
     _, keypoints, height, width = heatmaps.shape
     strides = heatmaps.stride()
     span = (height - 1) * strides[2] + (width - 1) * strides[3]
@@ -130,7 +133,7 @@ def _plan(
         TAPS=len(kernel),
         RAW=taylor and recipe.kernel is None,
         MINMAX=minmax,
-        NARROW=recipe.sigma < 1,
+        NARROW=recipe.sigma < _NARROW,
         COVARIANCE=recipe.covariance,
         RADIUS=radius,
         BLOCK=block,
@@ -155,11 +158,11 @@ def _constants(
     kernel: tuple[float, ...], height: int, width: int, device: torch.device
 ) -> Tensor:
     """Taps and gains, see :mod:`._cuda_taylor`; on the device."""
-    parts = [np.array(kernel)]
-    for length in (height, width) if kernel else ():
-        positions = np.arange(-STENCIL_RADIUS, length + STENCIL_RADIUS)
-        parts.append(1 / _visible_norm(kernel, positions, length))
+    margin = len(kernel) // 2 + STENCIL_RADIUS
     # a tensor made in inference mode could not be used outside of it
     with torch.inference_mode(False):
-        constants = np.concatenate(parts).astype(np.float32)
-        return torch.as_tensor(constants, device=device)
+        parts = [torch.tensor(kernel, dtype=torch.float32)]
+        for length in (height, width) if kernel else ():
+            inside = F.pad(torch.ones(1, length), (margin, margin))
+            parts.append(1 / _visible_norm(inside, kernel)[0])
+        return torch.cat(parts).to(device)
