@@ -47,21 +47,20 @@ def smoothed_stencil(
     five rows of the result again: after the first time it is in the cache.
 
     Returns:
-        tl.tensor: (32,), of which 25 are the stencil, rows first; the others
-        are 0.
+        tl.tensor: (8, 8), rows first, of which 5 x 5 are the stencil; the
+        others are 0.
     """
     REACH: tl.constexpr = TAPS // 2 + _MARGIN
-    SIZE: tl.constexpr = 2 * REACH + 1
     gain_y = constants + TAPS + _MARGIN
     gain_x = gain_y + height + 2 * _MARGIN
     column = x - REACH + tl.arange(0, COLUMNS)
     column_in = (column >= 0) & (column < width) & (column <= x + REACH)
-    n = tl.arange(0, 32)
-    stencil = tl.zeros((32,), tl.float32)
+    n = tl.arange(0, 8)
+    rows = tl.zeros((8, COLUMNS), tl.float32)
     for j in tl.static_range(5):
         at_y = y + (j - _MARGIN)
         smooth = tl.zeros((COLUMNS,), tl.float32)
-        for first in range(0, SIZE, ROWS):
+        for first in range(0, 2 * REACH + 1, ROWS):
             row = y - REACH + first + tl.arange(0, ROWS)
             row_in = (row >= 0) & (row < height) & (row <= y + REACH)
             taps_y = _taps_at(constants, row, at_y, row_in, TAPS)
@@ -72,11 +71,13 @@ def smoothed_stencil(
             )
             smooth += tl.sum(taps_y[:, None] * window.to(tl.float32), 0)
         smooth *= tl.load(gain_y + at_y)
-        for k in tl.static_range(5):
-            at_x = x + (k - _MARGIN)
-            taps_x = _taps_at(constants, column, at_x, column_in, TAPS)
-            value = tl.sum(smooth * taps_x, 0) * tl.load(gain_x + at_x)
-            stencil = tl.where(n == j * 5 + k, value, stencil)
+        rows = tl.where((n == j)[:, None], smooth[None, :], rows)
+    stencil = tl.zeros((8, 8), tl.float32)
+    for k in tl.static_range(5):
+        at_x = x + (k - _MARGIN)
+        taps_x = _taps_at(constants, column, at_x, column_in, TAPS)
+        values = tl.sum(rows * taps_x[None, :], 1) * tl.load(gain_x + at_x)
+        stencil = tl.where((n == k)[None, :], values[:, None], stencil)
     return stencil
 
 
@@ -155,6 +156,12 @@ def above_lowest(stencil, lowest):
 
 
 @triton.jit
+def _second_difference(position):
+    weight = tl.where(position == 0, -0.5, 0.0)
+    return tl.where(tl.abs(position) == 2, 0.25, weight)
+
+
+@triton.jit
 def log_derivatives(stencil):
     """D' and D'' of Eq. 6-8: finite differences of the log, as DarkPose's.
 
@@ -165,24 +172,24 @@ def log_derivatives(stencil):
         tuple: dx, dy, dxx, dxy, dyy, and whether they are of use: the centre
         is positive and all values are finite.
     """
-    n = tl.arange(0, 32)
-    column, row = n % 5 - _MARGIN, n // 5 - _MARGIN
-    beside_x, beside_y = tl.abs(column), tl.abs(row)
-    centre = tl.sum(tl.where((row == 0) & (column == 0), stencil, 0.0), 0)
-    usable = (centre > 0) & (tl.abs(tl.sum(stencil, 0)) < _INF)
+    column = tl.arange(0, 8)[None, :] - _MARGIN
+    row = tl.arange(0, 8)[:, None] - _MARGIN
+    inside = (row <= _MARGIN) & (column <= _MARGIN)
+    centre = tl.sum(tl.where((row == 0) & (column == 0), stencil, 0.0))
+    # the limit below would hide -inf
+    usable = (centre > 0) & (tl.abs(tl.sum(stencil)) < _INF)
     ratio = stencil / tl.where(usable, centre, 1.0)
-    logs = tl.where(n < 25, tl.log(tl.maximum(ratio, _LOWEST)), 0.0)
+    logs = tl.where(inside, tl.log(tl.maximum(ratio, _LOWEST)), 0.0)
     # first derivatives over +-1 px, pure second derivatives over +-2 px
-    first_x = tl.where((row == 0) & (beside_x == 1), 0.5 * column, 0.0)
-    first_y = tl.where((column == 0) & (beside_y == 1), 0.5 * row, 0.0)
-    pure_x = tl.where(beside_x == 2, 0.25, tl.where(column == 0, -0.5, 0.0))
-    pure_y = tl.where(beside_y == 2, 0.25, tl.where(row == 0, -0.5, 0.0))
-    mixed = tl.where((beside_x == 1) & (beside_y == 1), 0.25, 0.0)
+    first_x = tl.where(tl.abs(column) == 1, 0.5 * column, 0.0)
+    first_y = tl.where(tl.abs(row) == 1, 0.5 * row, 0.0)
+    second_x = _second_difference(column)
+    second_y = _second_difference(row)
     return (
-        tl.sum(logs * first_x, 0),
-        tl.sum(logs * first_y, 0),
-        tl.sum(logs * tl.where(row == 0, pure_x, 0.0), 0),
-        tl.sum(logs * mixed * (column * row), 0),
-        tl.sum(logs * tl.where(column == 0, pure_y, 0.0), 0),
+        tl.sum(tl.where(row == 0, logs * first_x, 0.0)),
+        tl.sum(tl.where(column == 0, logs * first_y, 0.0)),
+        tl.sum(tl.where(row == 0, logs * second_x, 0.0)),
+        tl.sum(logs * first_x * first_y),
+        tl.sum(tl.where(column == 0, logs * second_y, 0.0)),
         usable,
     )
