@@ -48,25 +48,24 @@ def decode_map(
 ):
     """Decode one of B * K maps as ``HeatmapDecoder.decode_maps`` does.
 
-    Args:
-        heatmaps (pointer): To (B, K, H, W), with these strides.
-        table (pointer): To (B * K, 4) or, with COVARIANCE, (B * K, 8), float32.
-        constants (pointer): For ``'taylor'``, see :mod:`._cuda_taylor`.
-        scratch (pointer): For MINMAX, ``band`` rows of ``width`` float32 for
-            each map.
-        sigma (float): Of the Gaussian for ``'fit'``; for ``'taylor'`` the
-            square root of the modulation's second moment. In px.
-        trust_radius (float): In px.
-        METHOD (str): As in ``Recipe``.
-        TAPS (int): Length of the modulation's kernel.
-        RAW (bool): Whether there is none (it is then the single tap 1).
-        NARROW (bool): Whether the fit needs a start from the neighbours.
-        RADIUS (int): Of the fit's window.
-        DENSE (bool): Whether the pixels of a map follow each other.
-        WIDE (bool): Whether a map spans more elements than int32 counts.
-        BLOCK (int): Pixels of a map to look at at a time.
-        ROWS (int): Rows of a window to look at at a time.
-        COLUMNS (int): At least the width of a window.
+    Pointers are ``heatmaps``, with any strides in elements; ``table``, (B * K,
+    4) or, with COVARIANCE, (B * K, 8) float32; ``constants``, see
+    :mod:`._cuda_taylor`; and for MINMAX ``scratch``, ``band`` rows of float32
+    for each map. ``sigma`` is the Gaussian's for ``'fit'``, and for
+    ``'taylor'`` the square root of the modulation's second moment; it and
+    ``trust_radius`` are in px. What is compiled in:
+
+    - METHOD: as in ``Recipe``
+    - TAPS: length of the modulation's kernel
+    - RAW: whether there is none (it is then the single tap 1)
+    - MINMAX, COVARIANCE: as in ``Recipe``
+    - NARROW: whether the fit needs a start from the neighbours
+    - RADIUS: of the fit's window
+    - DENSE: whether the pixels of a map follow each other
+    - WIDE: whether a map spans more elements than int32 counts
+    - BLOCK: pixels of a map to look at at a time
+    - ROWS: rows of a window to look at at a time
+    - COLUMNS: at least the width of a window
     """
     m = tl.program_id(0).to(tl.int64)
     heatmap = heatmaps + (

@@ -165,8 +165,7 @@ def _second_difference(position):
 def log_derivatives(stencil):
     """D' and D'' of Eq. 6-8: finite differences of the log, as DarkPose's.
 
-    Args:
-        stencil (tl.tensor): From :func:`smoothed_stencil`.
+    Takes what :func:`smoothed_stencil` gives.
 
     Returns:
         tuple: dx, dy, dxx, dxy, dyy, and whether they are of use: the centre

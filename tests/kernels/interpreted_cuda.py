@@ -4,97 +4,38 @@ Run by ``test_cuda.py`` in a process of its own: the interpreter has to be
 asked for (``TRITON_INTERPRET=1``) before Triton is imported.
 """
 
-import math
 import os
+from contextlib import contextmanager
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_maps import KINDS, make_maps
-
-from dark_codec import (
-    ArgmaxDecoder,
-    GaussianFitDecoder,
-    QuarterShiftDecoder,
-    TaylorDecoder,
+from kernel_cases import (
+    DECODERS,
+    FEW,
+    STRIDES,
+    bad_maps,
+    check_table,
+    every_decoder,
+    maps_of,
+    peaks,
+    raw,
+    taylor,
 )
+from sample_maps import KINDS
+
+from dark_codec import ArgmaxDecoder, GaussianFitDecoder, QuarterShiftDecoder
 from dark_codec.kernels import cuda
 
 if os.environ.get('TRITON_INTERPRET') != '1':
     pytest.skip('run by test_cuda.py', allow_module_level=True)
 
-INF, NAN = math.inf, math.nan
 
-
-def taylor(sigma=1.0, covariance=False, **modulation):
-    return TaylorDecoder(
-        modulation=dict(type='GaussianModulation', **modulation),
-        sigma=sigma,
-        covariance=covariance,
+def check(decoder, heatmaps):
+    return check_table(
+        cuda.decode(heatmaps, decoder.recipe), decoder, heatmaps
     )
-
-
-def raw(sigma=1.0, covariance=False):
-    return TaylorDecoder(modulation=None, sigma=sigma, covariance=covariance)
-
-
-DECODERS = {
-    'argmax': ArgmaxDecoder(),
-    'sign': QuarterShiftDecoder(),
-    'raw': raw(),
-    'raw with covariance': raw(covariance=True),
-    'max': taylor(rescale='max'),
-    'minmax with covariance': taylor(covariance=True),
-    "minmax, OpenCV's kernel": taylor(kernel_size=5),
-    'fit': GaussianFitDecoder(1.0),
-    'narrow fit with covariance': GaussianFitDecoder(0.6, covariance=True),
-}
-every_decoder = pytest.mark.parametrize(
-    'decoder', DECODERS.values(), ids=DECODERS
-)
-# One of each path through the kernel
-FEW = [DECODERS[name] for name in ('sign', 'minmax with covariance', 'fit')]
-
-
-def check(decoder, heatmaps, tolerance=1e-4):
-    """Compare the kernel's table with the reference's, map by map."""
-    found = cuda.decode(heatmaps, decoder.recipe)
-    expected = decoder.decode_maps(heatmaps.flatten(0, 1)).to_table()
-    assert found.shape == expected.shape and found.dtype == torch.float32
-    # scores and refined
-    assert torch.equal(found[:, 2:4], expected[:, 2:4])
-    torch.testing.assert_close(
-        found[:, :2], expected[:, :2], rtol=0, atol=tolerance
-    )
-    # Without covariance there are no such columns. It is a difference of
-    # variances of the order of sigma^2.
-    atol = 1e-3 * decoder.recipe.trust_radius**2
-    torch.testing.assert_close(
-        found[:, 4:], expected[:, 4:], rtol=1e-3, atol=atol
-    )
-    return found
-
-
-def maps_of(kind, size, sigma, rng, count):
-    return torch.from_numpy(make_maps(kind, size, sigma, rng, count)[0])
-
-
-def peaks(size=(12, 16), sigma=1.0, count=2):
-    """Gaussians that differ, (1, count, H, W)."""
-    width, height = size
-    y, x = torch.meshgrid(
-        torch.arange(float(height)), torch.arange(float(width)), indexing='ij'
-    )
-    maps = [
-        torch.exp(
-            -((x - width * (0.3 + 0.1 * i)) ** 2) / (2 * sigma**2)
-            - ((y - height * (0.6 - 0.1 * i)) ** 2) / (2 * sigma**2)
-        )
-        * (0.5 + 0.1 * i)
-        for i in range(count)
-    ]
-    return torch.stack(maps)[None]
 
 
 @every_decoder
@@ -121,49 +62,10 @@ def test_sizes_of_kernels(sigma, size, rng):
     check(taylor(sigma), maps[:, :1])
 
 
-def bad_maps():
-    """Maps that are no peaks, beside some that are, (1, K, 9, 8)."""
-    clean = peaks((8, 9), count=1)[0, 0]
-    y, x = divmod(clean.argmax().item(), 8)
-    other = (8, 7)  # a corner
-
-    def changed(value, at, background=None):
-        heatmap = clean.clone()
-        if background is not None:
-            heatmap = torch.full_like(clean, background)
-        heatmap[at] = value
-        return heatmap
-
-    maps = [
-        clean,
-        0 * clean,
-        0 * clean + 0.7,
-        0 * clean - 0.7,
-        -clean,
-        NAN * clean,
-        changed(NAN, other),
-        changed(NAN, (0, 0)),
-        changed(INF, other),
-        torch.full_like(clean, INF),
-        torch.full_like(clean, -INF),
-        changed(-INF, other),
-        changed(-INF, (y, x + 1)),
-        changed(-INF, (y + 2, x - 2)),
-        changed(1, (y, x), -INF),
-        changed(1, (y, x), 0.0),
-        changed(1, (y, 0), 0.0),
-        changed(1, other, 0.0),
-        changed(1e-3, (y, x), -5.0),
-        clean.clip(max=0.3),
-        1e-6 * clean,
-        1e4 * clean,
-        1e38 * clean,
-        clean,
-    ]
-    return torch.stack(maps)[None]
-
-
-@pytest.mark.parametrize('name', [n for n in DECODERS if 'Open' not in n])
+@pytest.mark.parametrize(
+    'name',
+    [n for n in DECODERS if n not in ("minmax, OpenCV's kernel", 'fit')],
+)
 def test_bad_maps(name):
     """None costs another map anything: the first and last are refined."""
     found = check(DECODERS[name], bad_maps())
@@ -174,41 +76,33 @@ def test_bad_maps(name):
 @pytest.mark.parametrize('size', [(1, 1), (1, 6), (6, 1), (2, 3), (4, 4)])
 def test_tiny_maps(size):
     for decoder in FEW:
-        check(decoder, torch.arange(1.0, 1 + size[0] * size[1]).view(1, 1, *size))
+        check(
+            decoder, torch.arange(1.0, 1 + size[0] * size[1]).view(1, 1, *size)
+        )
+
+
+@contextmanager
+def blocks(pixels, window):
+    """Maps and windows are read so many pixels at a time."""
+    usual = cuda._BLOCK, cuda._WINDOW
+    cuda._BLOCK, cuda._WINDOW = pixels, window
+    cuda._plan.cache_clear()
+    yield
+    cuda._BLOCK, cuda._WINDOW = usual
+    cuda._plan.cache_clear()
 
 
 @pytest.mark.parametrize('block', [2, 16, 4096])
-def test_the_first_of_equal_maxima_counts(block, monkeypatch):
+def test_the_first_of_equal_maxima_counts(block):
     """Within a block, in another one, and in another lane of it."""
-    monkeypatch.setattr(cuda, '_BLOCK', block)
-    cuda._plan.cache_clear()
     places = [(0, 1), (3, 40), (15, 16), (16, 31), (41, 2), (17, 32), (7, 23)]
     maps = torch.zeros(1, len(places), 6, 7)
     for heatmap, pair in zip(maps[0], places):
         heatmap.view(-1)[list(pair)] = 0.5
-    found = check(ArgmaxDecoder(), maps)
+    with blocks(block, 1024):
+        found = check(ArgmaxDecoder(), maps)
     first = torch.tensor([min(pair) for pair in places])
     assert torch.equal(found[:, 0] + 7 * found[:, 1], first.float())
-    cuda._plan.cache_clear()
-
-
-STRIDES = {
-    'channels last': lambda maps: maps.to(memory_format=torch.channels_last),
-    'transposed': lambda maps: maps.mT.contiguous().mT,
-    'batch innermost': lambda maps: maps.permute(
-        2, 3, 0, 1
-    ).contiguous().permute(2, 3, 0, 1),
-    'every other pixel': lambda maps: maps.repeat_interleave(
-        2, 2
-    ).repeat_interleave(2, 3)[:, :, ::2, ::2],
-    'cut out': lambda maps: torch.nn.functional.pad(maps, (3, 2, 1, 4))[
-        :, :, 1:-4, 3:-2
-    ],
-    'not aligned': lambda maps: torch.cat(
-        [torch.zeros(1), maps.flatten()]
-    )[1:].view(maps.shape),
-    'expanded': lambda maps: maps[:1, 1:].expand(2, 1, -1, -1),
-}
 
 
 @pytest.mark.parametrize('layout', STRIDES)
@@ -290,7 +184,7 @@ def problems(draw):
     dtype = draw(
         st.sampled_from([torch.float32, torch.float16, torch.bfloat16])
     )
-    block = draw(st.sampled_from([4, 32, 4096]))
+    block = draw(st.sampled_from([4, 32, 2048]))
     window = draw(st.sampled_from([16, 1024]))
     return decoder, maps.to(dtype), block, window
 
@@ -298,10 +192,6 @@ def problems(draw):
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(problems())
 def test_any_problem(problem):
-    decoder, maps, cuda._BLOCK, cuda._WINDOW = problem
-    cuda._plan.cache_clear()
-    try:
+    decoder, maps, block, window = problem
+    with blocks(block, window):
         check(decoder, maps)
-    finally:
-        cuda._BLOCK, cuda._WINDOW = 4096, 1024
-        cuda._plan.cache_clear()
