@@ -39,7 +39,7 @@ DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 def decode(decoder, heatmaps):
     """The table, by Triton and nothing else."""
-    kernel = pick(heatmaps, decoder.recipe)
+    kernel = pick(heatmaps)
     assert kernel.__module__ == 'dark_codec.kernels.cuda'
     return decoder.decode_table(heatmaps)
 

@@ -50,6 +50,17 @@ def test_kinds_of_maps(decoder, rng):
     assert found[:, 3].sum() >= (5 if decoder.reach == 2 else 9)
 
 
+def test_lowest_value_in_each_corner():
+    """On a slanted background, of which the border hides a part."""
+    width, height = 12, 16
+    clean = peaks((width, height), count=1)[0, 0]
+    x, y = torch.linspace(0, 0.1, width), torch.linspace(0, 0.1, height)
+    slanted = clean + 0.3 + x + y[:, None]
+    flips = [slanted.flip(dims) for dims in ((), (0,), (1,), (0, 1))]
+    found = check(taylor(), torch.stack(flips)[None])
+    assert found[:, 3].all()
+
+
 @pytest.mark.parametrize('sigma', [0.4, 2.0, 6.0])
 @pytest.mark.parametrize('size', [(7, 5), (30, 40)])
 def test_sizes_of_kernels(sigma, size, rng):

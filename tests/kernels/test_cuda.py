@@ -6,6 +6,7 @@ say; the compiler shows that a GPU would take the code. What neither shows,
 """
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -149,6 +150,9 @@ def test_compiles_to_ptx(name, launches):
     # no sum of smoothed values in half precision, nor in TF32
     for word in ('fma.rn.f16', 'add.f16', 'fma.rn.bf16', 'tf32'):
         assert word not in ptx
+    # what a program writes to scratch and reads again waits for all threads
+    events = re.findall(r'\b(st\.global|ld\.global|bar\.sync)\b', ptx)
+    assert ('st.global', 'ld.global') not in set(zip(events, events[1:]))
     # 48 KiB are there on every GPU
     assert compiled.metadata.shared <= 48 * 1024
 
