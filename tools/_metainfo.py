@@ -8,7 +8,7 @@ import mmpose
 from _data import leaves
 from mmengine.config import Config
 
-from dark_codec._config_tree import find_all
+from dark_codec.config.tree import find_all
 
 MMPOSE_FILES = os.path.join(
     os.path.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets'

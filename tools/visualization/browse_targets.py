@@ -34,7 +34,7 @@ from mmengine.runner import Runner, set_random_seed  # noqa: E402
 from mmpose.registry import MODELS  # noqa: E402
 from mmpose.structures import PoseDataSample  # noqa: E402
 
-from dark_codec._config_tree import find_all  # noqa: E402
+from dark_codec.config.tree import find_all  # noqa: E402
 from dark_codec.functional import heatmap_to_input  # noqa: E402
 from dark_codec.visualization import (  # noqa: E402
     draw_picture,

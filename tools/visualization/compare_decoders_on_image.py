@@ -40,7 +40,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from dark_codec import DARKCodec  # noqa: E402
-from dark_codec._config_tree import find_all  # noqa: E402
+from dark_codec.config.tree import find_all  # noqa: E402
 from dark_codec.evaluation.prediction import DARK, DECODERS  # noqa: E402
 from dark_codec.functional import input_to_heatmap  # noqa: E402
 from dark_codec.visualization import (  # noqa: E402

@@ -28,6 +28,12 @@ codec = dict(type='DARKCodec')
 """
 
 
+@pytest.fixture(autouse=True)
+def not_completed(monkeypatch):
+    """Configs as MMEngine reads them, before apply_codec."""
+    monkeypatch.setenv('DARK_CODEC_COMPLETE', '0')
+
+
 @pytest.fixture
 def load(tmp_path):
     """Load a config file of these lines over a base."""
