@@ -128,11 +128,18 @@ def read_config(path: str, options: dict | None = None) -> Config:
         raise UserError(f'the config {path} does not exist')
     try:
         cfg = Config.fromfile(path)
-    except (FileNotFoundError, SyntaxError) as error:
+    except (
+        FileNotFoundError,
+        ImportError,
+        KeyError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(f'cannot read {path}: {error}') from error
     try:
         cfg.merge_from_dict(options or {})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'--cfg-options: {error}') from error
     return cfg
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from typing import Any
 
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
 
+from ..registry import nearest_name
 from .places import USED, codec_places
 from .settings import same_codec
 from .tree import (
@@ -130,7 +131,7 @@ def _is_near(name: Any, other: str) -> bool:
 
 def _nearest(name: str) -> str:
     """The registered codec that was probably meant, by default ours."""
-    name = name.split('.')[-1].lower()
-    known = {key.lower(): key for key in KEYPOINT_CODECS.module_dict}
-    near = [] if 'dark' in name else get_close_matches(name, known, 1)
-    return known[near[0]] if near else 'DARKCodec'
+    near = (
+        None if 'dark' in name.lower() else nearest_name(name, KEYPOINT_CODECS)
+    )
+    return near or 'DARKCodec'

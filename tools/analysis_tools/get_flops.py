@@ -16,7 +16,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import UserError, run_tool  # noqa: E402, I001  before MMPose
+from _common import UserError, read_config, run_tool  # noqa: E402, I001
 from mmengine.analysis import get_model_complexity_info  # noqa: E402
 from mmengine.config import Config, DictAction  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
@@ -108,11 +108,7 @@ def main() -> None:
     print('| config | input | GFLOPs | parameters (M) |')
     print('|---|---|---:|---:|')
     for path in args.config:
-        try:
-            cfg = Config.fromfile(path)
-        except (FileNotFoundError, SyntaxError) as error:
-            raise UserError(f'cannot read {path}: {error}') from error
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(path, args.cfg_options)
         found = measure(cfg, args.input_shape)
         print(
             f'| {Path(path).stem} | {found.height}x{found.width} '
