@@ -47,7 +47,7 @@ def base(**changes):
         (dict(codec=dict(type='mmdet.DARKCodec')), "'mmdet.DARKCodec' is no"),
         (
             dict(codec='DARKCodec'),
-            r"must be a dict .*codec=dict\(type='DARKCodec'\), got codec=.DARK",
+            r"must be a dict .*codec=dict\(type='DARKCodec'\), got codec='D",
         ),
         (
             dict(Codec=dict(type='DARKCodec')),
