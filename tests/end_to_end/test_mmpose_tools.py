@@ -15,8 +15,11 @@ import mmpose
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from mmpose.registry import KEYPOINT_CODECS
 from samples import ROOT, losses
+from tiny_run import free_port
 
 from dark_codec import DARKCodec
 
