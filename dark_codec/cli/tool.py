@@ -128,13 +128,31 @@ def read_config(path: str, options: dict | None = None) -> Config:
         raise UserError(f'the config {path} does not exist')
     try:
         cfg = Config.fromfile(path)
-    except (FileNotFoundError, SyntaxError) as error:
-        raise UserError(f'cannot read {path}: {error}') from error
+    except (
+        FileNotFoundError,
+        ImportError,
+        KeyError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UserError(f'cannot read {path}: {_plainly(error)}') from error
     try:
         cfg.merge_from_dict(options or {})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'--cfg-options: {error}') from error
     return cfg
+
+
+def _plainly(error: Exception) -> str:
+    """MMEngine's error of a dict over a list, as a sentence on codecs."""
+    text = str(error)
+    if text.startswith('codec={') and "<class 'list'>" in text:
+        return (
+            "its base's codec is a list, one codec a level; replace the list: "
+            "codec=dict(_delete_=True, type='DARKCodec')"
+        )
+    return text
 
 
 def load_config(args: argparse.Namespace) -> Config:

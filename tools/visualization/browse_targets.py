@@ -26,7 +26,7 @@ from mmengine.runner import Runner, set_random_seed
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from dark_codec._config_tree import find_all
+from dark_codec.config.tree import find_all
 from dark_codec.cli import (
     UserError,
     add_cfg_options,

@@ -29,7 +29,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor, nn
 
 from dark_codec import DARKCodec
-from dark_codec._config_tree import find_all
+from dark_codec.config.tree import find_all
 from dark_codec.analysis.prediction import DARK, DECODERS
 from dark_codec.cli import (
     UserError,
