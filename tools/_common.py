@@ -5,7 +5,6 @@ first, so that every other argument works on, and wins over, what it sets.
 """
 
 import argparse
-import atexit
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from mmengine.config import Config, DictAction
 from dark_codec import apply_codec
 from dark_codec.compat import prepare_distributed
 from dark_codec.config import decoding_head
+from dark_codec.engine import interruptible, leave
 
 
 class UserError(Exception):
@@ -43,14 +43,19 @@ class _KeyValuePairs(DictAction):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run `main`; a :class:`UserError` becomes one message and exit code 2."""
-    try:
-        main()
-    except UserError as error:
-        print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
-        sys.exit(2)
-    if dist.is_available() and dist.is_initialized():
-        _end_distributed()
+    """Run `main`; a :class:`UserError` becomes one message and exit code 2.
+
+    An interruption ends the tool, see :func:`interruptible`.
+    """
+    name = Path(sys.argv[0]).name
+    with interruptible(f'{name}: interrupted'):
+        try:
+            main()
+        except UserError as error:
+            print(f'{name}: error: {error}', file=sys.stderr)
+            sys.exit(2)
+        if dist.is_available() and dist.is_initialized():
+            _end_distributed()
 
 
 def _end_distributed() -> None:
@@ -58,16 +63,12 @@ def _end_distributed() -> None:
 
     DDP keeps the threads of gloo alive. One that lets go of a tensor while the
     interpreter is taken down cannot get its lock, and aborts the process after
-    all is done (seen twice in some hundred runs). So all is done here that
-    precedes the taking down, which is left to the system.
+    all is done (seen twice in some hundred runs).
     """
     backend = dist.get_backend()
     dist.destroy_process_group()
     if backend == 'gloo':
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        leave(0)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
