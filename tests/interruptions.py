@@ -9,6 +9,7 @@ output, which closes when the last of it is gone.
 """
 
 import argparse
+import atexit
 import itertools
 import os
 import random
@@ -23,20 +24,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools'), str(ROOT / 'tests')]
-CONFIG = (
-    ROOT / 'projects/quickstart/configs'
-    '/td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
-)
 QUICKSTART = ROOT / 'projects/quickstart/run.py'
 LIMIT = 10  # s until all is gone
-WORKERS = [
-    '--cfg-options',
-    'train_dataloader.num_workers=2',
-    'test_dataloader.num_workers=2',
-    'val_dataloader.num_workers=2',
-]
+# Batches that the pipe to the trainer has no room for
+EXTRA = """
+for loader in (train_dataloader, val_dataloader, test_dataloader):
+    loader.update(batch_size=32, num_workers=2, persistent_workers=True)
+train_cfg.update(max_epochs=1000)
+"""
 # program -> the longest time for which it runs before it is interrupted, in s
-PROGRAMS = {'train.py': 12, 'test.py': 8, 'quickstart': 40}
+PROGRAMS = {'train.py': 20, 'test.py': 8, 'quickstart': 60}
 WAYS = list(
     itertools.product((signal.SIGINT, signal.SIGTERM), ('group', 'first'))
 )
@@ -111,6 +108,8 @@ def _fork(program, arguments, folder, pipe):
         code = leave.code or 0
     except KeyboardInterrupt:
         # before the tool has taken over; as Python does
+        sys.excepthook(*sys.exc_info())
+        atexit._run_exitfuncs()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
@@ -136,74 +135,75 @@ def import_once():
     torch.set_num_threads(1)
 
 
-def as_of_an_interrupt(code, number):
-    """Whether a shell sees it so; before the tool begins, by the signal."""
-    return code in (128 + number, -number)
+def write_all(folder):
+    """Arguments of each program, with the files that they name."""
+    from tiny_run import save_weights, write_config, write_data
+
+    data_root = write_data(folder / 'data', num_images=600)
+    config = write_config(folder / 'tiny.py', data_root, extra=EXTRA)
+    save_weights(config, folder / 'network.pth')
+    return {
+        'train.py': [str(config)],
+        'test.py': [str(config), str(folder / 'network.pth')],
+        'quickstart': [],
+    }
 
 
-def save_network(path):
-    """A checkpoint for test.py."""
-    from tiny_run import save_weights
-
-    save_weights(CONFIG, path)
+def interrupted(program, arguments, folder, rng, number, whom):
+    """Interrupt a run at a random moment; a line that tells, and the run."""
+    for attempt in itertools.count():
+        run = Run(program, folder / f'{attempt}', arguments)
+        moment = rng.uniform(0, PROGRAMS[program])
+        if run.read(moment):
+            break  # else it has ended by itself: once more
+    gone = run.interrupt(number, whom)
+    # before the tool has begun, it dies by the signal
+    run.good = gone and run.code in (128 + number, -number)
+    end = f'all gone in {run.seconds:.1f} s' if gone else 'SOMETHING IS LEFT'
+    return run, (
+        f'{program:10} {number.name:7} to {whom:5} after {moment:4.1f} s: '
+        f'exit code {run.code}, {end}'
+    )
 
 
 def main():
     """Interrupt so many runs, and tell of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('count', type=int, help='how many runs')
-    parser.add_argument('--load', type=int, default=os.cpu_count())
+    parser.add_argument(
+        '--load', type=int, default=os.cpu_count(), help='busy processes'
+    )
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    os.environ.update(OMP_NUM_THREADS='1')
+    os.environ['OMP_NUM_THREADS'] = '1'
     import_once()
-    busy = [
-        subprocess.Popen([sys.executable, '-c', 'while True: pass'])
-        for _ in range(args.load)
-    ]
     rng = random.Random(args.seed)
-    failures = 0
+    loop = [sys.executable, '-c', 'while True: pass']
+    busy = [subprocess.Popen(loop) for _ in range(args.load)]
+    good = 0
     try:
         with tempfile.TemporaryDirectory() as folder:
-            checkpoint = Path(folder, 'network.pth')
-            save_network(checkpoint)
-            arguments = {
-                'train.py': [CONFIG, *WORKERS],
-                'test.py': [CONFIG, checkpoint, *WORKERS],
-                'quickstart': [],
-            }
+            arguments = write_all(Path(folder))
             for i in range(args.count):
                 # a quickstart now and then: it imports all by itself
-                program = ('train.py', 'test.py')[i % 2]
-                if i % 8 == 7:
-                    program = 'quickstart'
-                number, whom = WAYS[i // 2 % len(WAYS)]
-                run = Run(
+                program = ['train.py', 'test.py'][i % 2]
+                program = 'quickstart' if i % 8 == 7 else program
+                run, line = interrupted(
                     program,
+                    arguments[program],
                     Path(folder, f'{i}'),
-                    [str(a) for a in arguments[program]],
+                    rng,
+                    *WAYS[i // 2 % len(WAYS)],
                 )
-                moment = rng.uniform(0, PROGRAMS[program])
-                alive = run.read(moment)
-                gone = run.interrupt(number, whom) if alive else True
-                good = alive and gone and as_of_an_interrupt(run.code, number)
-                failures += not good
-                print(
-                    f'{i + 1:3} {program:10} {number.name} to {whom:5} after '
-                    f'{moment:4.1f} s: '
-                    + ('ended before' if not alive else
-                    f'exit code {run.code}, all gone in {run.seconds:.1f} s'
-                    if gone
-                    else f'exit code {run.code}, SOMETHING IS LEFT'),
-                    flush=True,
-                )
-                if not good:
+                good += run.good
+                print(f'{i + 1:3} {line}', flush=True)
+                if not run.good:
                     print(run.output.decode(errors='replace')[-3000:])
     finally:
         for process in busy:
             process.kill()
-    print(f'{failures} of {args.count} failed')
-    sys.exit(bool(failures))
+    print(f'{good} of {args.count} as they should')
+    sys.exit(good < args.count)
 
 
 if __name__ == '__main__':

@@ -116,7 +116,9 @@ def test_checkpoints_of_the_other_numpy(tmp_path, names):
     assert loaded['flags'].tolist() == [True, False]
 
 
-METAINFOS = sorted(Path(mmpose.__path__[0], '.mim/configs/_base_/datasets').glob('*.py'))
+METAINFOS = sorted(
+    Path(mmpose.__path__[0], '.mim/configs/_base_/datasets').glob('*.py')
+)
 
 
 @pytest.mark.parametrize('metainfo', METAINFOS, ids=lambda path: path.stem)
@@ -137,7 +139,9 @@ def test_some_data_sets_have_empty_arrays():
         for path in METAINFOS
         if any(
             isinstance(value, np.ndarray) and not value.size
-            for value in parse_pose_metainfo(dict(from_file=str(path))).values()
+            for value in parse_pose_metainfo(
+                dict(from_file=str(path))
+            ).values()
         )
     ]
     assert len(empty) > 20

@@ -55,10 +55,12 @@ def interruptible(message: str = 'Interrupted') -> Iterator[None]:
     guard = _Guard()
     try:
         yield
+        if guard.received:
+            raise KeyboardInterrupt  # which somebody has swallowed
     except BaseException as error:
+        # MMEngine turns it into others, such as a SyntaxError of the config
         if not guard.received and not isinstance(error, KeyboardInterrupt):
             raise
-        guard.ignore_signals()
         _kill_workers()
         with suppress(OSError):
             print(f'\n{message}', file=sys.stderr)
@@ -109,14 +111,9 @@ class _Guard:
         self._former_fd = signal.set_wakeup_fd(self._mouth)
         for number in _SIGNALS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._former[number] = signal.signal(number, self._raise)
+                self._former[number] = signal.signal(number, self._interrupt)
         # as long as this object lives
         register_after_fork(self, _Guard._in_worker)
-
-    def ignore_signals(self) -> None:
-        """Let nothing disturb the clean-up."""
-        for number in self._former:
-            signal.signal(number, signal.SIG_IGN)
 
     def close(self) -> None:
         """Restore what was there before."""
@@ -126,8 +123,12 @@ class _Guard:
         self._closed.set()
         os.close(self._mouth)
 
-    def _raise(self, number: int, frame: Any) -> NoReturn:
-        self.received = self.received or number
+    def _interrupt(self, number: int, frame: Any) -> None:
+        if self.received:
+            return  # it ends already, and must not be disturbed
+        self.received = number
+        # torch's would raise, once workers are killed
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         raise KeyboardInterrupt
 
     def _watch(self) -> None:
