@@ -15,6 +15,7 @@ import os
 import random
 import runpy
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,7 +156,10 @@ def interrupted(program, arguments, folder, rng, number, whom):
         run = Run(program, folder / f'{attempt}', arguments)
         moment = rng.uniform(0, PROGRAMS[program])
         if run.read(moment):
-            break  # else it has ended by itself: once more
+            break
+        # it has ended by itself: once more
+        os.close(run.pipe)
+        assert os.waitpid(run.pid, 0)[1] == 0, run.output.decode()
     gone = run.interrupt(number, whom)
     # before the tool has begun, it dies by the signal
     run.good = gone and run.code in (128 + number, -number)
@@ -177,31 +181,35 @@ def main():
     args = parser.parse_args()
     os.environ['OMP_NUM_THREADS'] = '1'
     import_once()
+    # a shell starts what is in the background without it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(args.seed)
     loop = [sys.executable, '-c', 'while True: pass']
     busy = [subprocess.Popen(loop) for _ in range(args.load)]
+    # no TemporaryDirectory: what is forked from here would delete it
+    folder = Path(tempfile.mkdtemp())
     good = 0
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            arguments = write_all(Path(folder))
-            for i in range(args.count):
-                # a quickstart now and then: it imports all by itself
-                program = ['train.py', 'test.py'][i % 2]
-                program = 'quickstart' if i % 8 == 7 else program
-                run, line = interrupted(
-                    program,
-                    arguments[program],
-                    Path(folder, f'{i}'),
-                    rng,
-                    *WAYS[i // 2 % len(WAYS)],
-                )
-                good += run.good
-                print(f'{i + 1:3} {line}', flush=True)
-                if not run.good:
-                    print(run.output.decode(errors='replace')[-3000:])
+        arguments = write_all(folder)
+        for i in range(args.count):
+            # a quickstart now and then: it imports all by itself
+            program = ['train.py', 'test.py'][i % 2]
+            program = 'quickstart' if i % 8 == 7 else program
+            run, line = interrupted(
+                program,
+                arguments[program],
+                folder / f'{i}',
+                rng,
+                *WAYS[(i // 2 + i // 8) % len(WAYS)],
+            )
+            good += run.good
+            print(f'{i + 1:3} {line}', flush=True)
+            if not run.good:
+                print(run.output.decode(errors='replace')[-3000:])
     finally:
         for process in busy:
             process.kill()
+        shutil.rmtree(folder)
     print(f'{good} of {args.count} as they should')
     sys.exit(good < args.count)
 

@@ -5,6 +5,7 @@ first, so that every other argument works on, and wins over, what it sets.
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,11 +16,17 @@ import torch.distributed as dist
 from _data import describe_missing_data
 from _metainfo import describe_bad_metainfo
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 
 from dark_codec import apply_codec
 from dark_codec.compat import prepare_distributed
 from dark_codec.config import decoding_head
-from dark_codec.engine import interruptible, leave
+from dark_codec.engine import (
+    codec_differences,
+    interruptible,
+    leave,
+    read_checkpoint,
+)
 
 
 class UserError(Exception):
@@ -192,8 +199,7 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if cfg.get(f'{loops[0]}_dataloader') is None:
         raise UserError(f'the config has no {loops[0]}_dataloader')
     load_from = cfg.get('load_from')
-    if load_from:
-        check_checkpoint(load_from)
+    checkpoint = check_checkpoint(load_from) if load_from else {}
     missing = describe_missing_data(cfg, loops)
     if missing:
         raise UserError(missing)
@@ -201,6 +207,9 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if wrong:
         raise UserError(wrong)
     carry_codec(cfg)
+    if 'test' in loops:
+        warn_of_another_codec(cfg, checkpoint)
+    _check_folders(cfg)
     prepare_distributed(cfg)
 
 
@@ -210,20 +219,64 @@ def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
         raise UserError(
             f'{option} {path}: the name must end in ' + ', '.join(suffixes)
         )
-    folder = os.path.dirname(os.path.abspath(path))
+    check_folder(option, path, os.path.dirname(path))
+    writable = not os.path.exists(path) or os.access(path, os.W_OK)
+    if os.path.isdir(path) or not writable:
+        raise UserError(f'{option} {path}: cannot be written')
+
+
+def check_folder(option: str, path: str, folder: str | None = None) -> None:
+    """Make a folder, and make sure that something can be written into it.
+
+    Args:
+        option: What has named it.
+        path: As the user has written it.
+        folder: If it is not `path` itself.
+    """
+    folder = os.path.abspath(path if folder is None else folder)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise UserError(f'{option} {path}: {error}') from error
-    target = path if os.path.exists(path) else folder
-    if os.path.isdir(path) or not os.access(target, os.W_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f'{option} {path}: cannot be written')
 
 
-def check_checkpoint(path: str) -> None:
-    """Make sure that weights are there; those on the web are not looked at."""
-    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+def _check_folders(cfg: Config) -> None:
+    """Make sure that a run can write what it is to write."""
+    if cfg.get('work_dir') is not None:  # what only draws has none
+        check_folder('--work-dir', cfg.work_dir)
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    pictures = hook.get('out_dir')
+    # else MMPose makes it below the run's own folder in the work dir
+    if pictures is not None and os.path.isabs(pictures):
+        check_folder('--show-dir', pictures)
+
+
+def check_checkpoint(path: str) -> dict:
+    """Read weights, and return them; those on the web are not looked at."""
+    if '://' in path:
+        return {}
+    if not os.path.isfile(os.path.expanduser(path)):
         raise UserError(f'the checkpoint {path} does not exist')
+    try:
+        return read_checkpoint(path)
+    except ValueError as error:
+        raise UserError(
+            f'the checkpoint {path} cannot be read: {error}'
+        ) from error
+
+
+def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
+    """Say so if a checkpoint was trained under another codec, and test it."""
+    differences = codec_differences(checkpoint, head_decoder(cfg))
+    if differences:
+        print_log(
+            'The checkpoint was trained under another codec than this '
+            f'config has: {"; ".join(differences)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def head_decoder(cfg: Config) -> dict:

@@ -25,6 +25,7 @@ from _common import (  # noqa: E402, I001  before MMPose
     prepare,
     read_config,
     run_tool,
+    warn_of_another_codec,
 )
 from _pictures import check_picture, save_picture  # noqa: E402
 import cv2  # noqa: E402
@@ -241,12 +242,13 @@ def main() -> None:
     """Predict, decode, draw."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint)
+    checkpoint = check_checkpoint(args.checkpoint)
     check_picture(args.out)
     if args.image is None:
         prepare(cfg, ('test',))
     else:
         carry_codec(cfg)
+    warn_of_another_codec(cfg, checkpoint)
     settings = head_decoder(cfg)
     if settings.get('type') != 'DARKCodec':
         raise UserError(
