@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from tiny_run import call_all, ended, save_weights, write_config, write_data
 
+from dark_codec.cli import UserError, check_folder
 from dark_codec.engine import codec_differences
 from dark_codec.engine.reading import read_literals
 
@@ -222,8 +223,6 @@ def test_folders_below_a_file(runs, tool, option):
 
 def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
     """Permissions do not bind root, so the question is answered here."""
-    from _common import UserError, check_folder
-
     check_folder('--work-dir', str(tmp_path / 'a' / 'b'))
     assert (tmp_path / 'a' / 'b').is_dir()
     monkeypatch.setattr(os, 'access', lambda path, mode: not mode & os.W_OK)
