@@ -35,9 +35,12 @@ train_cfg.update(max_epochs=1000)
 """
 # program -> the longest time for which it runs before it is interrupted, in s
 PROGRAMS = {'train.py': 20, 'test.py': 8, 'quickstart': 60}
-WAYS = list(
-    itertools.product((signal.SIGINT, signal.SIGTERM), ('group', 'first'))
-)
+WAYS = [
+    (signal.SIGINT, 'group'),
+    (signal.SIGTERM, 'first'),
+    (signal.SIGINT, 'first'),
+    (signal.SIGTERM, 'group'),
+]
 
 
 class Run:
