@@ -5,7 +5,6 @@
 
 import argparse
 import hashlib
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,8 @@ from projects.quickstart.training import (
     train,
 )
 from projects.quickstart.workdir import Refused, WorkDir
+
+INTERRUPTED = 'Interrupted: the same command goes on.'
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,9 +85,19 @@ def settings(args: argparse.Namespace) -> dict:
 def main() -> None:
     """Train, evaluate, and show the table."""
     args = parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     work_dir = WorkDir(args.work_dir, settings(args), args.fresh)
+    # takes seconds to import
+    from dark_codec.engine import interruptible
+
+    with interruptible(INTERRUPTED):
+        train_and_evaluate(work_dir, args)
+    print(f'This took {time.monotonic() - began:.0f} s.')
+    print(f'All results: {work_dir.path / "report.md"}')
+
+
+def train_and_evaluate(work_dir: WorkDir, args: argparse.Namespace) -> None:
+    """Fill the folder, and show the table."""
     print(f'[1/2] Training in {work_dir.training}', flush=True)
     options = config_options(args)
     train(work_dir, args.epochs, options)
@@ -95,8 +106,7 @@ def main() -> None:
     from projects.quickstart.results import evaluate_and_write
 
     table = evaluate_and_write(work_dir, args.epochs, options)
-    print(f'\n{table}\nThis took {time.monotonic() - began:.0f} s.')
-    print(f'All results: {work_dir.path / "report.md"}')
+    print(f'\n{table}')
 
 
 if __name__ == '__main__':
@@ -106,5 +116,5 @@ if __name__ == '__main__':
         print(f'quickstart.sh: error: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, Refused) else 1)
     except KeyboardInterrupt:
-        print('\nInterrupted: the same command goes on.', file=sys.stderr)
+        print(f'\n{INTERRUPTED}', file=sys.stderr)
         sys.exit(130)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,8 +18,6 @@ CONFIG = (
     / 'configs'
     / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
 )
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainingFailed(Exception):
@@ -62,24 +59,21 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
 
 def _call(command: list[str]) -> None:
     """Run a command that ends, with all its processes, when this one does."""
+    # takes seconds to import
+    from dark_codec.engine import die_with_parent
+
     process = subprocess.Popen(
-        command, start_new_session=True, preexec_fn=_die_with_parent
+        command, start_new_session=True, preexec_fn=die_with_parent
     )
     try:
         code = process.wait()
     finally:
-        # after Ctrl-C; those who load its data would stay behind
+        # after Ctrl-C; what loads its data dies with it on Linux only
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if code:
         raise TrainingFailed(f'the training failed with exit code {code}')
-
-
-def _die_with_parent() -> None:
-    """Let the kernel kill this process when the one that started it dies."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def last_epoch(folder: Path) -> int:

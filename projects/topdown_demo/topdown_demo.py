@@ -23,6 +23,7 @@ from dark_codec.cli import (
     check_checkpoint,
     read_config,
     run_tool,
+    warn_of_another_codec,
 )
 from projects.topdown_demo.coco_json import CocoWriter
 from projects.topdown_demo.drawing import PoseArtist
@@ -125,7 +126,7 @@ def main() -> None:
     images = find_images(args.images)
     boxes = None if args.boxes is None else read_boxes(args.boxes, images)
     cfg = carry_codec(read_config(args.pose[0], args.cfg_options))
-    check_checkpoint(args.pose[1])
+    warn_of_another_codec(cfg, check_checkpoint(args.pose[1]))
     if args.det is not None:
         det_cfg = detection_config(args.det[0])
         check_checkpoint(args.det[1])

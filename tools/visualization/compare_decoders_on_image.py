@@ -40,6 +40,7 @@ from dark_codec.cli import (
     prepare,
     read_config,
     run_tool,
+    warn_of_another_codec,
 )
 from dark_codec.cli.pictures import check_picture, save_picture
 from dark_codec.functional import input_to_heatmap
@@ -240,12 +241,13 @@ def main() -> None:
     """Predict, decode, draw."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint)
+    checkpoint = check_checkpoint(args.checkpoint)
     check_picture(args.out)
     if args.image is None:
         prepare(cfg, ('test',))
     else:
         carry_codec(cfg)
+    warn_of_another_codec(cfg, checkpoint)
     settings = head_decoder(cfg)
     if settings.get('type') != 'DARKCodec':
         raise UserError(
