@@ -11,8 +11,10 @@ from _common import prepare
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.engine.progress import Progress
 from dark_codec.evaluation.prediction import DARK, Prediction, predict
 
+from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all
 from .examples import choose_examples
 from .pictures import (
@@ -22,7 +24,7 @@ from .pictures import (
     draw_quantisation_errors,
 )
 from .quantisation import quantisation_errors, usual_keypoint
-from .report import render_report
+from .report import finding, render_report
 from .table import environment, markdown, table_rows
 from .training import CONFIG, checkpoint, read_curve
 from .workdir import WorkDir
@@ -39,7 +41,7 @@ def evaluate_and_write(
         options (dict): Settings that replace those of the config.
 
     Returns:
-        str: The table, markdown.
+        str: The table, markdown, and what it says.
     """
     started = time.monotonic()
     cfg = Config.fromfile(CONFIG)
@@ -49,10 +51,11 @@ def evaluate_and_write(
     cfg.launcher = 'none'
     # a process of its own would inherit, and could outlive, the folder's lock
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
-    prepare(cfg, ('test',))
-    prediction = predict(cfg)
-    scores = score_all(prediction)
-    print('Drawing', flush=True)
+    with Progress('Predicting') as progress:
+        with chatter_to(work_dir.log, hear_test(progress)):
+            prepare(cfg, ('test',))
+            prediction = predict(cfg)
+            scores = score_all(prediction)
     for name, figure in _draw(prediction, scores, work_dir).items():
         figure.savefig(work_dir.path / f'{name}.png', dpi=100)
     record = dict(
@@ -67,7 +70,7 @@ def evaluate_and_write(
         **environment(),
     )
     _write(work_dir.path, scores, record)
-    return markdown(scores)
+    return f'{markdown(scores)}\n{finding(scores)}'
 
 
 def _draw(
