@@ -173,7 +173,7 @@ class _Lines:
         if now - self._last < LINE_EVERY:
             return
         self._last = now
-        parts = [f'{done} done']
+        parts = [f'{done} done'] if done else []
         if total:
             parts = [f'{done} of {total} ({done / total:.0%})']
             fresh = done - self._first
