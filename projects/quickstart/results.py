@@ -44,16 +44,9 @@ def evaluate_and_write(
         str: The table, markdown, and what it says.
     """
     started = time.monotonic()
-    cfg = Config.fromfile(CONFIG)
-    cfg.merge_from_dict(options)
-    cfg.work_dir = str(work_dir.training)
-    cfg.load_from = str(checkpoint(work_dir.training, epochs))
-    cfg.launcher = 'none'
-    # a process of its own would inherit, and could outlive, the folder's lock
-    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     with Progress('Predicting') as progress:
         with chatter_to(work_dir.log, hear_test(progress)):
-            prepare(cfg, ('test',))
+            cfg = _config(work_dir, epochs, options)
             prediction = predict(cfg)
             scores = score_all(prediction)
     for name, figure in _draw(prediction, scores, work_dir).items():
@@ -71,6 +64,20 @@ def evaluate_and_write(
     )
     _write(work_dir.path, scores, record)
     return f'{markdown(scores)}\n{finding(scores)}'
+
+
+def _config(
+    work_dir: WorkDir, epochs: int, options: dict[str, int]
+) -> Config:
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(work_dir.training)
+    cfg.load_from = str(checkpoint(work_dir.training, epochs))
+    cfg.launcher = 'none'
+    # a process of its own would inherit, and could outlive, the folder's lock
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    prepare(cfg, ('test',))
+    return cfg
 
 
 def _draw(
