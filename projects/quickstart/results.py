@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import prepare
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.analysis.prediction import DARK, Prediction, predict
+from dark_codec.cli import prepare
 from dark_codec.engine.progress import Progress
-from dark_codec.evaluation.prediction import DARK, Prediction, predict
 
 from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all
@@ -66,9 +66,7 @@ def evaluate_and_write(
     return f'{markdown(scores)}\n{finding(scores)}'
 
 
-def _config(
-    work_dir: WorkDir, epochs: int, options: dict[str, int]
-) -> Config:
+def _config(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> Config:
     cfg = Config.fromfile(CONFIG)
     cfg.merge_from_dict(options)
     cfg.work_dir = str(work_dir.training)

@@ -11,17 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.quickstart.chatter import chatter_to  # noqa: E402
-from projects.quickstart.training import (  # noqa: E402
+from projects.quickstart.chatter import chatter_to
+from projects.quickstart.training import (
     CONFIG,
     TrainingFailed,
     checkpoint,
     train,
 )
-from projects.quickstart.workdir import Refused, WorkDir  # noqa: E402
+from projects.quickstart.workdir import Refused, WorkDir
 
 _END = """\
 This took {seconds:.0f} s. The table with all about it: {folder}/report.md

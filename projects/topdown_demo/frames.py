@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from _common import UserError
+
+from dark_codec.cli import UserError
 
 from .inputs import is_video
 

@@ -8,11 +8,11 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import check_checkpoint, run_tool  # noqa: E402, I001
-import torch  # noqa: E402
+import torch
+
+from dark_codec.cli import check_checkpoint, run_tool
 
 
 def parse_args() -> argparse.Namespace:
