@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.utils import track_iter_progress
 from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump, Shard
+from ..engine.progress import track
 from ..evaluation.torso_pck import TORSO
 from ..functional import find_peaks, input_to_heatmap
 from .decoding import decode
@@ -80,7 +80,7 @@ def read_dump(folder: Path, size: str | None) -> Case:
     dump.check_decoder(codec.decoder)
     parts = [
         _read_shard(shard, codec, torso if size == 'torso' else None)
-        for shard in track_iter_progress(dump.shards)
+        for shard in track(dump.shards, 'Decoding')
     ]
     arrays = {
         name: np.concatenate([part[name] for part in parts])

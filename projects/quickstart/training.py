@@ -10,18 +10,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from .chatter import Chatter, hear_training, tail
 from .workdir import WorkDir
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (
     Path(__file__).parent
     / 'configs'
-    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
+    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_easy-figures-64x48.py'
 )
 
 
 class TrainingFailed(Exception):
-    """The training ended with an error, which it has printed."""
+    """The training ended with an error; the message shows what it printed."""
 
 
 def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
@@ -39,7 +40,8 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
     if done >= epochs:
         print(f'Trained already, {done} epochs: evaluating again.', flush=True)
         return
-    command = [sys.executable, ROOT / 'tools' / 'train.py', CONFIG]
+    # unbuffered, for the progress
+    command = [sys.executable, '-u', ROOT / 'tools' / 'train.py', CONFIG]
     command += ['--work-dir', work_dir.training, '--cfg-options']
     command += [f'{key}={value}' for key, value in options.items()]
     if done:
@@ -47,7 +49,7 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
         command += ['--resume', checkpoint(work_dir.training, done)]
     started = time.monotonic()
     try:
-        _call([str(part) for part in command])
+        _call([str(part) for part in command], work_dir.log, epochs)
     finally:
         seconds = round(time.monotonic() - started, 1)
         first, last = done + 1, last_epoch(work_dir.training)
@@ -57,15 +59,27 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
             )
 
 
-def _call(command: list[str]) -> None:
+def _call(command: list[str], log: Path, epochs: int) -> None:
     """Run a command that ends, with all its processes, when this one does."""
     # takes seconds to import
     from dark_codec.engine import die_with_parent
 
     process = subprocess.Popen(
-        command, start_new_session=True, preexec_fn=die_with_parent
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors='replace',
+        start_new_session=True,
+        preexec_fn=die_with_parent,
     )
     try:
+        # takes seconds to import, as the command does meanwhile
+        from dark_codec.engine.progress import Progress
+
+        with Progress('Training') as progress:
+            with Chatter(log, hear_training(progress, epochs)) as file:
+                file.writelines(process.stdout)
         code = process.wait()
     finally:
         # after Ctrl-C; what loads its data dies with it on Linux only
@@ -73,7 +87,10 @@ def _call(command: list[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if code:
-        raise TrainingFailed(f'the training failed with exit code {code}')
+        raise TrainingFailed(
+            f'the training failed with exit code {code}. {log} ends with\n'
+            f'{tail(log)}'
+        )
 
 
 def last_epoch(folder: Path) -> int:
