@@ -68,8 +68,9 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
             numbers[name] = compare(table, decoded)
     record = _record(runs, work_dir)
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
-    _write_json(out / RESULTS / 'tables.json', numbers)
-    _write_json(out / RESULTS / 'runs.json', record)
+    write_tables(out / RESULTS / 'tables.json', numbers)
+    text = json.dumps(record, indent=1)
+    (out / RESULTS / 'runs.json').write_text(text + '\n')
     if len(numbers) == len(TABLES):
         page = fill(REPORT.read_text(), report_tables(numbers, record))
         (out / REPORT.name).write_text(page)
@@ -91,8 +92,13 @@ def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
     return dict(runs=rows, **environment())
 
 
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1) + '\n')
+def write_tables(path: Path, numbers: dict[str, dict]) -> None:
+    """Write the tables as json, a row a line."""
+    tables = []
+    for name, rows in numbers.items():
+        lines = [f'{json.dumps(k)}: {json.dumps(v)}' for k, v in rows.items()]
+        tables.append(f'{json.dumps(name)}: {{\n  ' + ',\n  '.join(lines) + '}')
+    path.write_text('{\n ' + ',\n '.join(tables) + '\n}\n')
 
 
 def trained(runs: list[Run], work_dir: Path) -> list[Run]:
