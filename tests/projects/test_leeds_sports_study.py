@@ -29,7 +29,7 @@ from projects.leeds_sports.study.evaluation import (
 from projects.leeds_sports.study.results import report_tables
 from projects.leeds_sports.study.tables import compare, markdown
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 STUDY = ROOT / 'projects' / 'leeds_sports' / 'study'
 FILES = sorted(path.stem for path in (STUDY / 'configs').glob('*.py'))

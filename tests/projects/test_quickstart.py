@@ -38,7 +38,7 @@ from projects.quickstart.workdir import (
     WorkDir,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 EPOCHS = 3  # of two iterations
 TINY = [f'--epochs={EPOCHS}', '--figures=64', '--test-figures=40']

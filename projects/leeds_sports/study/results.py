@@ -96,8 +96,11 @@ def write_tables(path: Path, numbers: dict[str, dict]) -> None:
     """Write the tables as json, a row a line."""
     tables = []
     for name, rows in numbers.items():
-        lines = [f'{json.dumps(k)}: {json.dumps(v)}' for k, v in rows.items()]
-        tables.append(f'{json.dumps(name)}: {{\n  ' + ',\n  '.join(lines) + '}')
+        lines = ',\n  '.join(
+            f'{json.dumps(label)}: {json.dumps(row)}'
+            for label, row in rows.items()
+        )
+        tables.append(f'{json.dumps(name)}: {{\n  {lines}}}')
     path.write_text('{\n ' + ',\n '.join(tables) + '\n}\n')
 
 
