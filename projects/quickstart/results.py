@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.prediction import DARK, Prediction, predict
 from dark_codec.cli import prepare
 
@@ -23,7 +24,7 @@ from .pictures import (
 )
 from .quantisation import quantisation_errors, usual_keypoint
 from .report import render_report
-from .table import environment, markdown, table_rows
+from .table import score_table, table_rows
 from .training import CONFIG, checkpoint, read_curve
 from .workdir import WorkDir
 
@@ -64,10 +65,10 @@ def evaluate_and_write(
         seed=cfg.randomness.seed,
         sessions=work_dir.sessions,
         seconds_evaluation=round(time.monotonic() - started, 1),
-        **environment(),
+        **describe_run(),
     )
     _write(work_dir.path, scores, record)
-    return markdown(scores)
+    return score_table(scores)
 
 
 def _draw(
@@ -88,6 +89,6 @@ def _draw(
 
 
 def _write(folder: Path, scores: dict[str, Score], record: dict) -> None:
-    (folder / 'table.md').write_text(markdown(scores))
+    (folder / 'table.md').write_text(score_table(scores))
     (folder / 'table.json').write_text(json.dumps(record, indent=2) + '\n')
     (folder / 'report.md').write_text(render_report(scores, record))

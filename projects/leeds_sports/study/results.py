@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
-from projects.quickstart.table import environment
 from projects.quickstart.training import checkpoint
 
 from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
 from .runs import Run
-from .tables import compare, costs, markdown
+from .tables import compare, comparison_table, costs
 from .training import epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
@@ -79,7 +79,8 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
 def report_tables(numbers: dict, record: dict) -> dict[str, str]:
     """The report's tables in markdown, by name, from the two json files."""
     tables = {
-        name: markdown(TABLES[name], rows) for name, rows in numbers.items()
+        name: comparison_table(TABLES[name], rows)
+        for name, rows in numbers.items()
     }
     return dict(tables, costs=costs(record['runs']))
 
@@ -89,7 +90,7 @@ def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
         dict(run._asdict(), **summarise_log(run.folder(work_dir)))
         for run in runs
     ]
-    return dict(runs=rows, **environment())
+    return dict(runs=rows, **describe_run())
 
 
 def write_tables(path: Path, numbers: dict[str, dict]) -> None:
