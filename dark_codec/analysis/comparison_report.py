@@ -16,7 +16,7 @@ from ..visualization import COLORS, MARKERS
 from .bootstrap import Estimate
 from .comparison import Interval
 from .decoders_by_name import Sweep
-from .machine import describe_machine, describe_threads
+from .machine import describe_run, describe_threads
 from .markdown import markdown
 
 # what of the dump's facts goes into the report
@@ -86,13 +86,11 @@ def write_report(
     """
     info = vars(dump.info)
     record = dict(
-        command=shlex.join(sys.argv),
+        **describe_run(),
         dump=dict(
             folder=str(dump.folder), **{key: info[key] for key in _RECORDED}
         ),
         draws=draws,
-        threads=describe_threads(),
-        machine=describe_machine(),
         decoders={name: _plain(row) for name, row in rows.items()},
     )
     (folder / 'report.json').write_text(json.dumps(record, indent=1) + '\n')

@@ -23,7 +23,7 @@ import torch
 
 from ..functional import heatmap_to_input
 from .bootstrap import Estimate, bootstrap
-from .robust import by_image, median, spread
+from .robust import by_image, median, robust_std
 
 KINDS = ('hit', 'swap', 'miss')
 PARTS = ('offset', 'scatter', 'swap', 'miss')
@@ -145,7 +145,7 @@ def diagnose(
     offset = bootstrap(median, grouped, draws=draws)
     kinds = classify(keypoints, radius, offset.value)
     scatter = bootstrap(
-        lambda rows: spread(rows, median(rows)), grouped, draws=draws
+        lambda rows: robust_std(rows, median(rows)), grouped, draws=draws
     )
     stride = _stride(input_size, heatmap_size, alignment)
     parts = error_parts(residuals, kinds, offset.value)

@@ -21,7 +21,7 @@ import torch
 
 from ..functional import input_to_heatmap
 from .bootstrap import Estimate, bootstrap
-from .robust import by_image, median, spread
+from .robust import by_image, median, robust_std
 
 Size = tuple[int, int]
 
@@ -154,7 +154,7 @@ def find_alignment(
     }
     verdict, reason = _judge(offset, signatures)
     return FlipOffset(
-        offset, spread(apart, offset.value), signatures, verdict, reason
+        offset, robust_std(apart, offset.value), signatures, verdict, reason
     )
 
 

@@ -8,7 +8,7 @@ from dark_codec.analysis.bootstrap import Estimate
 from dark_codec.analysis.prediction import DARK
 
 from .evaluation import Score
-from .table import interval, markdown
+from .table import interval, score_table
 
 _PAGE = """# Quickstart: DARK on synthetic figures
 
@@ -55,6 +55,7 @@ floor is the median, and measured on all test figures.
 
 ![curve](curve.png)
 """
+_VERSIONS = ('python', 'dark_codec', 'torch', 'mmpose', 'mmengine', 'numpy')
 
 
 def render_report(scores: dict[str, Score], record: dict[str, Any]) -> str:
@@ -69,7 +70,7 @@ def render_report(scores: dict[str, Score], record: dict[str, Any]) -> str:
     """
     return _PAGE.format(
         run=_run(record),
-        table=markdown(scores),
+        table=score_table(scores),
         finding=finding(scores),
         keypoints=record['test_keypoints'],
         figures=record['test_figures'],
@@ -77,17 +78,17 @@ def render_report(scores: dict[str, Score], record: dict[str, Any]) -> str:
 
 
 def _run(record: dict[str, Any]) -> str:
-    machine, versions = record['machine'], record['versions']
+    machine = record['machine']
     sessions = ', '.join(
         '{first_epoch}-{last_epoch} in {seconds:.0f} s'.format(**session)
         for session in record['sessions']
     )
-    names = ', '.join(f'{name} {v}' for name, v in versions.items())
+    versions = ', '.join(f'{name} {machine[name]}' for name in _VERSIONS)
     return (
-        f'Measured on {record["date"]} on {machine["processor"]}, '
+        f'Measured on {machine["date"]} on {machine["processor"]}, '
         f'{machine["cores"]} cores, device {machine["device"]}, with '
-        f'{names}. {record["epochs"]} epochs on {record["figures"]} figures, '
-        f'seed {record["seed"]}: epochs {sessions}; evaluation '
+        f'{versions}. {record["epochs"]} epochs on {record["figures"]} '
+        f'figures, seed {record["seed"]}: epochs {sessions}; evaluation '
         f'{record["seconds_evaluation"]:.0f} s.'
     )
 

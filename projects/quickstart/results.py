@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.prediction import DARK, Prediction, predict
 from dark_codec.cli import prepare
 from dark_codec.engine.progress import Progress
@@ -25,7 +26,7 @@ from .pictures import (
 )
 from .quantisation import quantisation_errors, usual_keypoint
 from .report import finding, render_report
-from .table import environment, markdown, table_rows
+from .table import score_table, table_rows
 from .training import CONFIG, checkpoint, read_curve
 from .workdir import WorkDir
 
@@ -60,10 +61,10 @@ def evaluate_and_write(
         seed=cfg.randomness.seed,
         sessions=work_dir.sessions,
         seconds_evaluation=round(time.monotonic() - started, 1),
-        **environment(),
+        **describe_run(),
     )
     _write(work_dir.path, scores, record)
-    return f'{markdown(scores)}\n{finding(scores)}'
+    return f'{score_table(scores)}\n{finding(scores)}'
 
 
 def _config(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> Config:
@@ -96,6 +97,6 @@ def _draw(
 
 
 def _write(folder: Path, scores: dict[str, Score], record: dict) -> None:
-    (folder / 'table.md').write_text(markdown(scores))
+    (folder / 'table.md').write_text(score_table(scores))
     (folder / 'table.json').write_text(json.dumps(record, indent=2) + '\n')
     (folder / 'report.md').write_text(render_report(scores, record))

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
-import sys
-from datetime import datetime, timezone
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.device import get_device
-
-import dark_codec
 from dark_codec.analysis.bootstrap import Estimate
+from dark_codec.analysis.markdown import markdown
 
 from .evaluation import Score
 
 METRICS = {'AP': 'AP', 'AP50': 'AP .5', 'AP75': 'AP .75', 'AR': 'AR'}
 SHOWN = ('AP', 'AP75')  # for people
-_PACKAGES = ('torch', 'mmpose', 'mmengine', 'numpy')
 
 
-def markdown(scores: dict[str, Score]) -> str:
+def score_table(scores: dict[str, Score]) -> str:
     """A table with one row a decoder; metrics in percent, as in the paper."""
     heads = [
         'decoder',
@@ -33,7 +22,7 @@ def markdown(scores: dict[str, Score]) -> str:
         'less than argmax [95 %]',
         'less than quarter shift [95 %]',
     ]
-    rows = [heads, ['---', *['---:'] * (len(heads) - 1)]]
+    rows = []
     for name, score in scores.items():
         percent = [
             f'{100 * score.metrics[f"coco/{METRICS[key]}"]:.1f}'
@@ -46,7 +35,7 @@ def markdown(scores: dict[str, Score]) -> str:
         elif name == 'quarter shift':
             gains[1] = ''
         rows.append([name, *percent, error, *gains])
-    return '\n'.join(f'| {" | ".join(row)} |' for row in rows) + '\n'
+    return markdown(heads, rows) + '\n'
 
 
 def interval(estimate: Estimate) -> str:
@@ -70,35 +59,3 @@ def table_rows(scores: dict[str, Score]) -> list[dict[str, Any]]:
         )
         for name, score in scores.items()
     ]
-
-
-def environment() -> dict[str, Any]:
-    """Command, versions and machine."""
-    versions = {name: version(name) for name in _PACKAGES}
-    return dict(
-        command=shlex.join(sys.argv),
-        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        versions=dict(
-            python=platform.python_version(),
-            dark_codec=dark_codec.__version__,
-            **versions,
-        ),
-        machine=machine(),
-    )
-
-
-def machine() -> dict[str, Any]:
-    """Processor, number of cores, and device of the network."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        models = [line for line in lines if line.startswith('model name')]
-        name = models[0].split(':')[1].strip() if models else name
-    return dict(
-        processor=name,
-        cores=os.cpu_count(),
-        threads=torch.get_num_threads(),
-        device=get_device(),
-        system=platform.platform(),
-    )

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
-from projects.quickstart.table import environment
 from projects.quickstart.training import checkpoint
 
 from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
 from .runs import Run
-from .tables import compare, costs, markdown
+from .tables import compare, comparison_table, costs
 from .training import epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
@@ -68,8 +68,9 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
             numbers[name] = compare(table, decoded)
     record = _record(runs, work_dir)
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
-    _write_json(out / RESULTS / 'tables.json', numbers)
-    _write_json(out / RESULTS / 'runs.json', record)
+    write_tables(out / RESULTS / 'tables.json', numbers)
+    text = json.dumps(record, indent=1)
+    (out / RESULTS / 'runs.json').write_text(text + '\n')
     if len(numbers) == len(TABLES):
         page = fill(REPORT.read_text(), report_tables(numbers, record))
         (out / REPORT.name).write_text(page)
@@ -78,7 +79,8 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
 def report_tables(numbers: dict, record: dict) -> dict[str, str]:
     """The report's tables in markdown, by name, from the two json files."""
     tables = {
-        name: markdown(TABLES[name], rows) for name, rows in numbers.items()
+        name: comparison_table(TABLES[name], rows)
+        for name, rows in numbers.items()
     }
     return dict(tables, costs=costs(record['runs']))
 
@@ -88,11 +90,19 @@ def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
         dict(run._asdict(), **summarise_log(run.folder(work_dir)))
         for run in runs
     ]
-    return dict(runs=rows, **environment())
+    return dict(runs=rows, **describe_run())
 
 
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1) + '\n')
+def write_tables(path: Path, numbers: dict[str, dict]) -> None:
+    """Write the tables as json, a row a line."""
+    tables = []
+    for name, rows in numbers.items():
+        lines = ',\n  '.join(
+            f'{json.dumps(label)}: {json.dumps(row)}'
+            for label, row in rows.items()
+        )
+        tables.append(f'{json.dumps(name)}: {{\n  {lines}}}')
+    path.write_text('{\n ' + ',\n '.join(tables) + '\n}\n')
 
 
 def trained(runs: list[Run], work_dir: Path) -> list[Run]:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.robust import median, spread
+from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.robust import median, robust_std
 from dark_codec.functional.encode import quantise_points
 
 from .comparisons import Row, Table
@@ -140,11 +141,11 @@ def _offset(
 
 def _scatter(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
     offsets = np.concatenate([one.offset[row.decoder][found] for one in seeds])
-    deviation = spread(offsets, median(offsets))
+    deviation = robust_std(offsets, median(offsets))
     return [round(float(n), 3) for n in deviation]
 
 
-def markdown(table: Table, numbers: dict[str, Any]) -> str:
+def comparison_table(table: Table, numbers: dict[str, Any]) -> str:
     """A table with one line a row.
 
     Args:
@@ -159,7 +160,7 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
     several = any(len(_seeds(entry)) > 1 for entry in numbers.values())
     heads += ['PCK@0.1 of each seed'] * several
     heads += [_EXTRA[table.extra]] if table.extra else []
-    lines = [heads, ['---', *['---:'] * (len(heads) - 1)]]
+    lines = []
     for label, entry in numbers.items():
         values = entry['values']
         cells = [label, *(f'{values[name][0]:.1f}' for name in _NAMES[:3])]
@@ -172,7 +173,7 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
         if table.extra == 'rounding':
             cells.append('{:.0f} [{:.0f}, {:.0f}]'.format(*values['rounding']))
         lines.append(cells)
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return markdown(heads, lines)
 
 
 def _seeds(entry: dict[str, Any]) -> list[float]:
@@ -196,8 +197,12 @@ def costs(runs: list[dict[str, Any]]) -> str:
     Returns:
         str: One line a training.
     """
-    line = '| {config} | {seed} | {iterations} | {minutes:.1f} | {loss:.5f} |'
-    lines = ['| config | seed | iterations | minutes | loss |']
-    lines += ['|---|---:|---:|---:|---:|']
-    lines += [line.format(**run) for run in runs]
-    return '\n'.join(lines)
+    formats = (
+        '{config}',
+        '{seed}',
+        '{iterations}',
+        '{minutes:.1f}',
+        '{loss:.5f}',
+    )
+    rows = [[text.format(**run) for text in formats] for run in runs]
+    return markdown(['config', 'seed', 'iterations', 'minutes', 'loss'], rows)

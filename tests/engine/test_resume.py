@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from dark_codec.engine import AtomicLocalBackend, find_other_checkpoint
 
-SCRIPT = Path(__file__).with_name('killed_training.py')
+SCRIPT = Path(__file__).parents[1] / 'killed_training.py'
 # Each with the signal that it dies by.
 MOMENTS = {
     'half': signal.SIGXFSZ,

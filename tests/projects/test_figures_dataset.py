@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from dark_codec import apply_codec
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / 'projects' / 'quickstart'
 sys.path.insert(0, str(ROOT))
 

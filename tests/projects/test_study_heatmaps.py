@@ -22,7 +22,7 @@ from projects.decoder_study.models import inside, judge
 from projects.decoder_study.scores import score
 from projects.shared_data import Maps, load
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _STUDY = _ROOT / 'projects' / 'decoder_study'
 _COMMAND = [sys.executable, str(_STUDY / 'study_heatmaps.py')]
 _IMAGES = 24

@@ -33,7 +33,7 @@ from dark_codec.dumps.reader import HeatmapDump
 
 DUMP = 'analysis_tools/dump_heatmaps.py'
 COMPARE = 'analysis_tools/compare_decoders.py'
-DOCS = (Path(__file__).parents[1] / 'docs/heatmap_dumps.md').read_text()
+DOCS = (Path(__file__).parents[2] / 'docs/heatmap_dumps.md').read_text()
 PEOPLE = 12
 # every kind of number that MMPose has for 2D keypoints, and ours
 EXTRA = """

@@ -23,7 +23,7 @@ from dark_codec.analysis.flip_offset import (
     find_alignment,
     flip_signature,
 )
-from dark_codec.analysis.robust import by_image, median, spread
+from dark_codec.analysis.robust import by_image, median, robust_std
 from dark_codec.functional import ALIGNMENTS
 
 INPUT_SIZE = (192, 256)
@@ -463,5 +463,5 @@ def test_robust_numbers(rng):
     values[::20] = np.nan
     centre = median(values)
     np.testing.assert_allclose(centre, [1, 2], atol=0.3)
-    np.testing.assert_allclose(spread(values, centre), [3, 0.5], rtol=0.15)
+    np.testing.assert_allclose(robust_std(values, centre), [3, 0.5], rtol=0.15)
     assert np.isnan(median(np.full((3, 2), np.nan))).all()

@@ -20,7 +20,7 @@ from projects.leeds_sports.efficientnet_lite import (  # noqa: E402
     EfficientNetLite0,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 CONFIGS = ROOT / 'projects' / 'leeds_sports' / 'configs'
 

@@ -2,7 +2,7 @@
 
 A network that has begun to learn real photographs sees them again; without
 the data it stays random. What decoders do inside a graph is tested in
-tests/exact/test_onnx_decoders.py.
+tests/deployment/test_onnx_decoders.py.
 """
 
 import json

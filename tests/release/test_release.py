@@ -125,6 +125,32 @@ def test_installed_wheel_works(installed, tmp_path):
     assert said.splitlines()[-1] == f'{version} {site}/dark_codec/__init__.py'
 
 
+# Each tool asked for its help, in one process: the imports take longest.
+HELP = """
+import contextlib, io, runpy, sys
+from pathlib import Path
+
+import dark_codec
+
+mim = Path(dark_codec.__file__).parent / '.mim'
+for path in sorted(mim.glob('tools/**/*.py')):
+    sys.argv = [str(path), '--help']
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            runpy.run_path(str(path), run_name='__main__')
+    except SystemExit as end:
+        usage = said.getvalue().startswith('usage: ' + path.name)
+        print(path.name, end.code or 0, usage)
+"""
+
+
+def test_installed_tools_know_themselves(installed, tmp_path):
+    said = run(sys.executable, '-c', HELP, cwd=tmp_path, **installed)
+    tools = sorted((ROOT / 'tools').rglob('*.py'))
+    assert said.splitlines() == [f'{path.name} 0 True' for path in tools]
+
+
 def test_installed_tool_trains(installed, tmp_path):
     config = write_config(tmp_path / 'tiny.py', write_data(tmp_path / 'data'))
     tool = Path(installed['PYTHONPATH'], 'dark_codec/.mim/tools/train.py')

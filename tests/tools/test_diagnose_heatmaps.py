@@ -25,7 +25,7 @@ from dark_codec.dumps.writer import write_head, write_shard
 from tools.analysis_tools.diagnose_heatmaps import main, parse_args
 
 TOOL = 'analysis_tools/diagnose_heatmaps.py'
-PAGE = Path(__file__).parents[1] / 'docs' / 'diagnosis.md'
+PAGE = Path(__file__).parents[2] / 'docs' / 'diagnosis.md'
 META = parse_pose_metainfo(LSPDataset.METAINFO)
 FLIP = np.array(META['flip_indices'])
 INPUT_SIZE, HEATMAP_SIZE = (96, 128), (24, 32)

@@ -15,7 +15,7 @@ from scipy.io import loadmat, savemat
 
 from dark_codec.datasets import LSPDataset
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONVERTER = ROOT / 'tools' / 'dataset_converters' / 'lsp2coco.py'
 
 

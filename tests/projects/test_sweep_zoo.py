@@ -19,7 +19,7 @@ from projects.zoo_sweep.isolation import run_isolated
 from projects.zoo_sweep.report import fill_page, read_rows, write_row
 
 TOOL = '../projects/zoo_sweep/sweep_zoo.py'
-PAGE = Path(__file__).parents[1] / 'projects' / 'zoo_sweep' / 'README.md'
+PAGE = Path(__file__).parents[2] / 'projects' / 'zoo_sweep' / 'README.md'
 BODY = 'body_2d_keypoint/topdown_heatmap/coco/'
 # Two stages, four levels, ViPNAS, two strides, ViT, Lite-HRNet, Swin, UDP,
 # visibility, hands, faces, animals, all of the body
