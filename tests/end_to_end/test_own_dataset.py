@@ -39,7 +39,7 @@ def figures(folder):
     folder.mkdir(parents=True)
     succeed(
         call(
-            'dataset_converters/figures2coco.py',
+            '../projects/quickstart/figures2coco.py',
             '--num=8',
             f'--out={folder}',
             cwd=folder.parent,

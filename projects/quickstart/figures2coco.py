@@ -18,13 +18,13 @@ from mmengine.utils import track_iter_progress
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dark_codec.datasets.figures.annotation import (  # noqa: E402
+from projects.quickstart.figures.annotation import (  # noqa: E402
     CATEGORIES,
     coco_annotation,
     coco_image,
 )
-from dark_codec.datasets.figures.dataset import check_figures  # noqa: E402
-from dark_codec.datasets.figures.render import render_figure  # noqa: E402
+from projects.quickstart.figures.dataset import check_figures  # noqa: E402
+from projects.quickstart.figures.render import render_figure  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,5 +1,7 @@
 """Synthetic articulated figures with exact sub-pixel keypoints."""
 
+import dark_codec  # noqa: F401  before MMPose, for its shims
+
 from .dataset import FiguresDataset
 from .render import Figure, render_figure
 

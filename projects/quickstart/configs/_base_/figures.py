@@ -1,5 +1,5 @@
 # Synthetic figures at 128x96, with nothing to download. Needs `dark_codec`
-# in custom_imports.
+# and `projects.quickstart.figures` in custom_imports.
 codec = dict(type='DARKCodec', input_size=(96, 128))
 dataset_type = 'FiguresDataset'
 data_mode = 'topdown'
