@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from dark_codec.evaluation.bootstrap import bootstrap
-from dark_codec.evaluation.prediction import Prediction, redecode
+from dark_codec.analysis.bootstrap import bootstrap
+from dark_codec.analysis.prediction import Prediction, redecode
 from dark_codec.visualization import COLORS, MARKERS
 
 from .evaluation import torso_distances_of
