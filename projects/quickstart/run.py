@@ -65,7 +65,6 @@ def config_options(args: argparse.Namespace) -> dict[str, int]:
     shown = min(args.test_figures, 400)
     return {
         'train_cfg.max_epochs': args.epochs,
-        'param_scheduler.1.end': args.epochs,
         'train_dataloader.dataset.num_samples': args.figures,
         'val_dataloader.dataset.num_samples': shown,
         'test_dataloader.dataset.num_samples': args.test_figures,

@@ -77,7 +77,8 @@ def test_a_config_is_its_family_with_another_codec(name):
     assert cfg == base
     assert f'-1xb{cfg["train_dataloader"]["batch_size"]}-' in name
     assert f'-{cfg["train_cfg"]["max_epochs"]}e_' in name
-    assert cfg['param_scheduler'][1]['end'] == cfg['train_cfg']['max_epochs']
+    # MMEngine ends it where the training ends
+    assert 'end' not in cfg['param_scheduler'][1]
 
 
 @pytest.mark.parametrize(
