@@ -13,7 +13,7 @@ from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.robust import median, robust_std
 from dark_codec.functional.encode import quantise_points
 
-from .comparisons import Row, Table
+from .comparisons import BUDGETS, SHORT, Row, Table
 from .evaluation import Decoded
 
 THRESHOLDS = (0.2, 0.1, 0.05)
@@ -186,6 +186,30 @@ def _difference(entry: dict[str, Any], name: str) -> str:
     digits = 2 if name == 'error' else 1
     value, low, high = (f'{n:+.{digits}f}' for n in entry['less'][name])
     return f'{value} [{low}, {high}]'
+
+
+def budgets(numbers: dict[str, Any]) -> str:
+    """What training longer changes, in markdown.
+
+    Args:
+        numbers (dict[str, Any]): All tables, by name.
+
+    Returns:
+        str: One line a comparison, with the differences in PCK@0.1 and
+        PCK@0.05 after either budget.
+    """
+    heads = [f'{m}, {b}' for m in _COMPARED[:2] for b in ('short', 'long')]
+    lines = ['| size | | ' + ' | '.join(heads) + ' |']
+    lines += ['| --- | --- |' + ' ---: |' * len(heads)]
+    for size, what, table, label in BUDGETS:
+        entries = [numbers[SHORT + table][label], numbers[table][label]]
+        cells = [
+            _difference(entry, name)
+            for name in _COMPARED[:2]
+            for entry in entries
+        ]
+        lines.append('| ' + ' | '.join([size, what, *cells]) + ' |')
+    return '\n'.join(lines)
 
 
 def costs(runs: list[dict[str, Any]]) -> str:
