@@ -119,9 +119,9 @@ def choose(scores: Mapping[str, Score], draws: int = 500) -> list[Choice]:
     estimate = bootstrap(values, images[1::2], draws=draws)
     choices = []
     for column, i in enumerate(main):
-        place = (rows.index(best[i]), column)
+        row = rows.index(best[i])
         value, difference = (
-            Estimate(*(float(part[(kind, *place)]) for part in estimate))
+            Estimate(*(float(part[kind, row, column]) for part in estimate))
             for kind in (0, 1)
         )
         choices.append(

@@ -48,8 +48,11 @@ def cut_patches(maps: np.ndarray, radius: int) -> tuple[np.ndarray, ...]:
     size = np.array(flat.shape[:0:-1])
     window = np.minimum(2 * radius + 1, size)
     corners = np.clip(peaks - radius, 0, size - window)
+    # numpy's stubs know of one axis only
     windows = np.lib.stride_tricks.sliding_window_view(
-        flat, tuple(window[::-1]), axis=(1, 2)
+        flat,
+        tuple(window[::-1]),
+        axis=(1, 2),  # type: ignore[call-overload]
     )[np.arange(len(flat)), corners[:, 1], corners[:, 0]]
     windows = np.where(found.valid[:, None, None], windows, 0)
     return (
