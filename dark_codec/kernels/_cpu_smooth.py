@@ -172,20 +172,38 @@ def _filter(out, values, at, step, kernel):
     Kernels are symmetric, so that half of the products suffice.
     """
     reach = u(kernel.size) // u(2)
-    middle = kernel[reach]
-    for i in range(u(out.size)):
-        out[i] = middle * values[at + i]
-    tap = u(1)
+    if reach < u(3):
+        for i in range(u(out.size)):
+            out[i] = kernel[reach] * values[at + i]
+        tap = u(1)
+    else:
+        _set_seven(out, values, at, step, kernel[reach:])
+        tap = u(4)
     while tap + u(2) <= reach:
-        _add_three_pairs(out, values, at, step, kernel[reach + tap :], tap)
+        _add_six(out, values, at, step, kernel[reach + tap :], tap)
         tap += u(3)
     while tap <= reach:
-        _add_pair(out, values, at, step, kernel[reach + tap], tap)
+        _add_two(out, values, at, step, kernel[reach + tap], tap)
         tap += u(1)
 
 
 @part_of_sums
-def _add_pair(out, values, at, step, weight, tap):
+def _set_seven(out, values, at, step, weights):
+    """Set the middle tap and three on both sides."""
+    a, b, c = step, u(2) * step, u(3) * step
+    middle = weights[0]
+    weight_a, weight_b, weight_c = weights[1], weights[2], weights[3]
+    for i in range(u(out.size)):
+        here = at + i
+        out[i] = middle * values[here] + (
+            weight_a * (values[here - a] + values[here + a])
+            + weight_b * (values[here - b] + values[here + b])
+            + weight_c * (values[here - c] + values[here + c])
+        )
+
+
+@part_of_sums
+def _add_two(out, values, at, step, weight, tap):
     """Add one tap on both sides of the middle."""
     a = tap * step
     for i in range(u(out.size)):
@@ -194,7 +212,7 @@ def _add_pair(out, values, at, step, weight, tap):
 
 
 @part_of_sums
-def _add_three_pairs(out, values, at, step, weights, tap):
+def _add_six(out, values, at, step, weights, tap):
     """Add three taps on both sides: ``out`` is read and written once."""
     a, b, c = tap * step, (tap + u(1)) * step, (tap + u(2)) * step
     weight_a, weight_b, weight_c = weights[0], weights[1], weights[2]

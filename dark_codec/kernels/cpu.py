@@ -66,7 +66,10 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     """
     shape = tuple(heatmaps.shape)
     count = shape[0] * shape[1]
-    table = torch.empty(count, 8 if recipe.covariance else 4)
+    # not torch.empty, whose type and device are the user's defaults
+    table = heatmaps.new_empty(
+        count, 8 if recipe.covariance else 4, dtype=torch.float32
+    )
     if count == 0:
         return table
     plan = _plan(recipe, shape[2], shape[3])

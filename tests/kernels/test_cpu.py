@@ -287,3 +287,15 @@ def test_no_maps(shape):
 def test_maps_without_pixels():
     with pytest.raises(ValueError, match='got 0 rows of 5'):
         cpu.decode(torch.zeros(1, 2, 0, 5), Recipe('argmax'))
+
+
+def test_defaults_of_torch_do_not_matter():
+    maps = peaks((1, 3, 20, 15), 2.0, 6)
+    expected = cpu.decode(maps, DECODERS['minmax'].recipe)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device('meta'):
+            table = cpu.decode(maps, DECODERS['minmax'].recipe)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(table, expected)
