@@ -73,10 +73,12 @@ def test_sizes_of_kernels(sigma, size, rng):
     check(taylor(sigma), maps[:, :1])
 
 
-@pytest.mark.parametrize(
-    'name',
-    [n for n in DECODERS if n not in ("minmax, OpenCV's kernel", 'fit')],
-)
+# All paths through the kernel; what differs elsewhere is a number
+PATHS = ['argmax', 'sign', 'raw with covariance']
+PATHS += ['minmax with covariance', 'narrow fit with covariance']
+
+
+@pytest.mark.parametrize('name', PATHS)
 def test_bad_maps(name):
     """None costs another map anything: the first and last are refined."""
     found = check(DECODERS[name], bad_maps())
@@ -119,8 +121,9 @@ def test_the_first_of_equal_maxima_counts(block):
 @pytest.mark.parametrize('layout', STRIDES)
 def test_strides(layout):
     maps = STRIDES[layout](peaks((7, 9), count=4).view(2, 2, 9, 7))
+    check(QuarterShiftDecoder(), maps)
     for decoder in FEW:
-        check(decoder, maps)
+        check(decoder, maps[:, -1:])
 
 
 def test_more_elements_than_int32_counts():
@@ -195,12 +198,12 @@ def problems(draw):
     dtype = draw(
         st.sampled_from([torch.float32, torch.float16, torch.bfloat16])
     )
-    block = draw(st.sampled_from([4, 32, 2048]))
+    block = draw(st.sampled_from([16, 2048]))
     window = draw(st.sampled_from([16, 1024]))
     return decoder, maps.to(dtype), block, window
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=16, deadline=None, derandomize=True)
 @given(problems())
 def test_any_problem(problem):
     decoder, maps, block, window = problem
