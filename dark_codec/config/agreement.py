@@ -15,7 +15,8 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     """Refuse a head or target whose DARKCodec is not the top-level one.
 
     Where all places have the same one, it stems from a base or from an
-    earlier completion, and the top-level codec may replace it.
+    earlier completion, and the top-level codec may replace it. So it may what
+    a file that this one is based on had as its codec.
 
     Args:
         cfg (Config): A config whose top-level ``codec`` is DARKCodec.
@@ -33,14 +34,34 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     first = found[0][1]
     if all(same_codec(level, first, any_sigma=m) for _, level, m in found):
         return
-    for path, level, of_many in found:
-        if type_name(level) == 'DARKCodec' and not any(
+    others = [
+        (path, level)
+        for path, level, of_many in found
+        if type_name(level) == 'DARKCodec'
+        and not any(
             same_codec(level, wanted, any_sigma=of_many) for wanted in levels
-        ):
+        )
+    ]
+    inherited = _codecs_of_bases(cfg.filename) if others else []
+    for path, level in others:
+        if not any(same_codec(level, codec) for codec in inherited):
             raise ValueError(
                 f'{path} is {plain(level)}, but codec is '
                 f'{plain(levels[-1])}: leave it out there, and set it in codec'
             )
+
+
+def _codecs_of_bases(file: str | None) -> list:
+    """The codecs of all files that a config file is based on."""
+    found = []
+    try:
+        for base in Config._get_base_files(file) if file else []:
+            path, _ = Config._get_cfg_path(base, file)
+            codec = Config._file2dict(path)[0].get('codec')
+            found += [*as_levels(codec), *_codecs_of_bases(path)]
+    except (OSError, RuntimeError, SyntaxError):
+        pass  # moved since, or lazy: nothing to be known
+    return found
 
 
 def check_explicit(cfg: Config) -> None:

@@ -186,6 +186,37 @@ def test_what_a_base_asks_for_is_overridden(cfg, folder):
         assert isinstance(codec.decoder, GaussianFitDecoder)
 
 
+PIPELINE = """
+train_pipeline = [
+    dict(type='LoadImage'), dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=(192, 256)),
+    dict(type='GenerateTarget', encoder={encoder}),
+    dict(type='PackPoseInputs')]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+"""
+
+
+def test_a_base_that_restates_its_pipeline(folder):
+    """Its targets have its codec; another one of a leaf replaces it."""
+    restated = PIPELINE.format(encoder='codec')
+    (folder / 'restated.py').write_text(TWO_LINES + restated)
+    change = "codec = dict(alignment='half_pixel')\n"
+    (folder / 'leaf.py').write_text(f"_base_ = ['restated.py']\n{change}")
+    (folder / 'twig.py').write_text("_base_ = ['leaf.py']\n")
+    for name in ('leaf.py', 'twig.py'):
+        codec = codecs_of(Config.fromfile(folder / name))
+        assert codec.alignment == 'half_pixel'
+    # what a leaf itself sets is meant
+    other = PIPELINE.format(encoder="dict(type='DARKCodec', sigma=3)")
+    (folder / 'leaf.py').write_text(
+        f"_base_ = ['restated.py']\n{change}{other}"
+    )
+    with pytest.raises(
+        ValueError, match=r"encoder is .*'sigma': 3.*but codec"
+    ):
+        Config.fromfile(folder / 'leaf.py')
+
+
 def test_a_base_with_another_codec_over_ours(folder, cfg):
     """The leaf takes DARK back: nothing is carried."""
     leaf = folder / 'leaf.py'

@@ -6,7 +6,6 @@ from pathlib import Path
 from mmengine.config import Config
 
 import dark_codec
-from dark_codec import apply_codec
 
 ROOT = Path(dark_codec.__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -22,7 +21,7 @@ def test_the_two_commands_come_first():
 def test_the_two_line_change_is_complete(tmp_path):
     path = tmp_path / 'two_lines.py'
     path.write_text(CONFIGS[0])
-    cfg = apply_codec(Config.fromfile(path))
+    cfg = Config.fromfile(path)
     assert cfg.model.head.decoder.type == 'DARKCodec'
     encoders = [
         transform.encoder
