@@ -18,6 +18,8 @@ DECODERS = [
     dict(type='TaylorDecoder', modulation=None),
     dict(type='GaussianFitDecoder'),
 ]
+# that sizes are constants, as they are, and that the exporter is a former one
+pytestmark = pytest.mark.filterwarnings('ignore')
 ALIKE = dict(atol=1e-3, rtol=0)  # input px
 
 
@@ -64,7 +66,6 @@ def by_ours(module, heatmaps):
     return export_onnx(module).SerializeToString()
 
 
-@pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('export', [by_the_former_exporter, by_ours])
 def test_exported(module, heatmaps, export):
     session = InferenceSession(export(module, heatmaps[1:]))
