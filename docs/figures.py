@@ -4,6 +4,7 @@
 of dark_codec's own functions.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -329,7 +330,12 @@ def draw_all(folder: Path) -> None:
         plt.close(fig)
 
 
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path, help='where to draw them')
+    return parser.parse_args()
+
+
 if __name__ == '__main__':
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    draw_all(Path(sys.argv[1]))
+    draw_all(parse_args().folder)
