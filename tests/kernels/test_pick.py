@@ -57,11 +57,9 @@ def test_traced_tensors_are_left_to_the_reference(loads):
         return maps + 1
 
     torch.jit.trace(function, MAPS, check_trace=False)
-    torch.export.export(
-        type('M', (torch.nn.Module,), dict(forward=lambda _, m: function(m)))(),
-        (MAPS,),
-        strict=False,
-    )
+    module = torch.nn.Module()
+    module.forward = function
+    torch.export.export(module, (MAPS,), strict=False)
     assert seen == [None, None]
 
 

@@ -116,7 +116,12 @@ def test_the_finest_level_and_wrapped_heads():
         dict(meta=dict(cfg='model = dict(head=dict())')),
         dict(meta=dict(cfg='model = make_model()')),
         trained(dict(type='Unknown')),
-        trained(dict(type='DARKCodec', unknown=1)),
+        dict(
+            meta=dict(
+                cfg='model = dict(head=dict(decoder='
+                "dict(type='DARKCodec', unknown=1)))"
+            )
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_tell(checkpoint):
