@@ -207,7 +207,7 @@ def test_decoders_are_compiled(module, rng, monkeypatch):
     counters = torch._dynamo.utils.counters['stats']
     before = counters['unique_graphs']
     compiled = torch.compile(module, fullgraph=True, dynamic=True)
-    heatmaps = noisy_maps(rng)[..., :14, :12]
+    heatmaps = noisy_maps(rng)[..., :14, :12].contiguous()
     batches = [heatmaps, heatmaps[:, 1:].repeat(3, 1, 1, 1)]
     found = [compiled(batch) for batch in batches]
     monkeypatch.setenv(kernels.VARIABLE, 'reference')
