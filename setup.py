@@ -11,13 +11,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 # What makes environments and this repository's pages needs a checkout.
-CHECKOUT_ONLY = (
-    'setup_env.sh',
-    'quickstart.sh',
-    'run_tests.sh',
-    'decoder_accuracy.py',
-    'study_heatmaps.py',
-)
+CHECKOUT_ONLY = ('setup_env.sh', 'quickstart.sh', 'run_tests.sh')
 
 
 class BuildWithMim(build_py):

@@ -26,6 +26,7 @@ include_patterns = [
     'docs/*.md',
     'configs/**/*.md',
     'projects/**/README.md',
+    'projects/*/*.md',
     'README.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',

@@ -12,7 +12,6 @@ import matplotlib
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,6 +36,7 @@ from dark_codec.visualization import (  # noqa: E402
     draw_heatmap,
     show_window,
 )
+from projects.quickstart.figures import FiguresDataset  # noqa: E402
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -63,17 +63,14 @@ def frames() -> Figure:
     """A keypoint in the picture, in the network's input and in a heatmap."""
     init_default_scope('mmpose')
     codec = DARKCodec(input_size=(96, 128))
-    figures = DATASETS.build(
-        dict(
-            type='FiguresDataset',
-            num_samples=29,
-            seed=1,
-            pipeline=[
-                dict(type='LoadImage'),
-                dict(type='GetBBoxCenterScale'),
-                dict(type='TopdownAffine', input_size=codec.input_size),
-            ],
-        )
+    figures = FiguresDataset(
+        num_samples=29,
+        seed=1,
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='GetBBoxCenterScale'),
+            dict(type='TopdownAffine', input_size=codec.input_size),
+        ],
     )
     raw, crop = figures.get_data_info(28), figures[28]
     joint = figures.metainfo['keypoint_name2id']['left_knee']

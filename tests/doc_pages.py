@@ -30,6 +30,7 @@ PAGES = [
     ROOT / 'CONTRIBUTING.md',
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'projects').rglob('README.md')),
+    *sorted((ROOT / 'projects').glob('*/[!R]*.md')),
 ]
 LANGUAGES = {'bash', 'python', 'pycon'}
 # Sphinx's own, and what is no code
@@ -130,7 +131,7 @@ def check_command(words, monkeypatch):
         return
     known = (ROOT / script).read_text()
     if launched := re.search(r'\b(train|test)\.py', known):
-        known += (ROOT / 'tools/_common.py').read_text()
+        known += (ROOT / 'dark_codec/cli/tool.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
     for word in arguments:
         option = word.partition('=')[0]
@@ -146,8 +147,6 @@ def parser_of(script):
 def parse(script, arguments, call, monkeypatch):
     """Let a script's own parser read its arguments."""
     with monkeypatch.context() as patch:
-        patch.syspath_prepend(str((ROOT / script).parent))
-        patch.syspath_prepend(str(ROOT))
         patch.chdir(ROOT)
         patch.setattr(sys, 'argv', [script, *arguments])
         try:

@@ -21,19 +21,20 @@ import signal
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import all_gather_object
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import MessageHub
+from mmengine.registry import HOOKS, METRICS
+from mmengine.runner import Runner
+
+import dark_codec  # noqa: F401
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
-
-import torch  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.dist import all_gather_object  # noqa: E402
-from mmengine.evaluator import BaseMetric  # noqa: E402
-from mmengine.hooks import CheckpointHook, Hook  # noqa: E402
-from mmengine.logging import MessageHub  # noqa: E402
-from mmengine.registry import HOOKS, METRICS  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
-import dark_codec  # noqa: E402, F401
 
 
 @METRICS.register_module()

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,14 +10,12 @@ import pytest
 import torch
 from tiny_run import call, refused, write_config, write_data
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tools/analysis_tools'))
+from projects.benchmarks.contestants import Contestant
+from projects.benchmarks.report import losses
+from projects.benchmarks.timing import extra_memory, time_in_turns
 
-from _benchmark_contestants import Contestant  # noqa: E402
-from _benchmark_report import losses  # noqa: E402
-from _benchmark_timing import extra_memory, time_in_turns  # noqa: E402
-
-CODEC = 'analysis_tools/benchmark_codec.py'
-PIPELINE = 'analysis_tools/benchmark_pipeline.py'
+CODEC = '../projects/benchmarks/benchmark_codec.py'
+PIPELINE = '../projects/benchmarks/benchmark_pipeline.py'
 BATCHES = (1, 2)
 SHAPES = {(17, 24, 32), (17, 48, 64), (17, 72, 96), (133, 48, 64)}
 MMPOSE = {'MSRAHeatmap', 'MSRAHeatmap, unbiased', 'UDPHeatmap'}

@@ -1,20 +1,18 @@
-"""tools/analysis_tools/benchmark_onnx.py on a small network."""
+"""projects/benchmarks/benchmark_onnx.py on a small network."""
 
 import json
 import sys
 
 import numpy as np
 import pytest
-from tiny_run import TOOLS, write_config
+from tiny_run import write_config
 
 from dark_codec.deployment import session_of
 
 
 @pytest.fixture
 def benchmark_onnx(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.syspath_prepend(str(TOOLS / 'analysis_tools'))
-    import benchmark_onnx
+    from projects.benchmarks import benchmark_onnx
 
     return benchmark_onnx
 

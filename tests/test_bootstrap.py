@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dark_codec.evaluation.bootstrap import bootstrap, bootstrap_mean
+from dark_codec.analysis.bootstrap import bootstrap, bootstrap_mean
 
 
 def test_interval_of_a_mean_is_the_normal_one(rng):

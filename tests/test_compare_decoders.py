@@ -4,7 +4,6 @@ import io
 import json
 import re
 import shlex
-import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from tiny_run import (
-    TOOLS,
     call_all,
     ended,
     save_weights,
@@ -23,14 +21,15 @@ from tiny_run import (
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
-from dark_codec.evaluation.comparison import (
+from dark_codec.analysis.comparison import (
     decode_dump,
     intervals,
     score_decoding,
 )
-from dark_codec.evaluation.decoding import add_predictions
-from dark_codec.evaluation.dump import HeatmapDump
-from dark_codec.evaluation.resampling import CocoResampler
+from dark_codec.analysis.decoders_by_name import SHORT
+from dark_codec.analysis.decoding import add_predictions
+from dark_codec.analysis.resampling import CocoResampler
+from dark_codec.dumps.reader import HeatmapDump
 
 DUMP = 'analysis_tools/dump_heatmaps.py'
 COMPARE = 'analysis_tools/compare_decoders.py'
@@ -160,10 +159,6 @@ def test_the_docs_run(folder, monkeypatch, capsys):
 
 def test_every_short_name_is_in_the_docs():
     rows = re.findall(r'^\| `([a-z0-9-]+)` \| `\w+Decoder`', DOCS, re.M)
-    sys.path.insert(0, str(TOOLS))
-    sys.path.insert(0, str(TOOLS / 'analysis_tools'))
-    from _compare_decoders import SHORT
-
     assert rows == list(SHORT)
 
 

@@ -12,20 +12,17 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
-from tiny_run import TOOLS, call
+from tiny_run import call
 
 from dark_codec import DARKCodec
+from dark_codec.analysis.diagnosis_archive import read_archive
+from dark_codec.analysis.diagnosis_data import read_dump
+from dark_codec.cli import run_tool
 from dark_codec.datasets import LSPDataset
-from dark_codec.evaluation.dump import FlipPoints
-from dark_codec.evaluation.dump_files import write_head, write_shard
-from dark_codec.evaluation.dump_info import DumpInfo
-
-sys.path[:0] = [str(TOOLS), str(TOOLS / 'analysis_tools')]
-
-from _common import UserError, run_tool  # noqa: E402
-from _diagnose_archive import read_archive  # noqa: E402
-from _diagnose_data import read_dump  # noqa: E402
-from diagnose_heatmaps import main, parse_args  # noqa: E402
+from dark_codec.dumps.format import DumpError, DumpInfo
+from dark_codec.dumps.reader import FlipPoints
+from dark_codec.dumps.writer import write_head, write_shard
+from tools.analysis_tools.diagnose_heatmaps import main, parse_args
 
 TOOL = 'analysis_tools/diagnose_heatmaps.py'
 PAGE = Path(__file__).parents[1] / 'docs' / 'diagnosis.md'
@@ -268,7 +265,7 @@ def test_dumps_without_labels_or_flip_test(tmp_path):
     case = read_dump(tmp_path / 'dump', None)
     assert case.size == 'box'
     assert (case.plain, case.unflipped, case.flip_shift) == (None, None, None)
-    with pytest.raises(UserError, match=r"--size torso .*\['nose', 'tail'\]"):
+    with pytest.raises(DumpError, match=r"--size torso .*\['nose', 'tail'\]"):
         read_dump(tmp_path / 'dump', 'torso')
     write_dump(tmp_path / 'no labels', rng, labelled=False)
     case = read_dump(tmp_path / 'no labels', None)
@@ -357,7 +354,7 @@ def test_parts_of_an_archive(tmp_path, rng):
 )
 def test_other_archives_are_refused(change, tmp_path, rng):
     write_archive(tmp_path / 'other.npz', rng, **change)
-    with pytest.raises(UserError, match=r'other.npz must hold heatmaps \(I,'):
+    with pytest.raises(DumpError, match=r'other.npz must hold heatmaps \(I,'):
         read_archive(tmp_path / 'other.npz', None, None)
 
 
@@ -365,14 +362,14 @@ def test_bad_options_are_refused(tmp_path, rng):
     path = tmp_path / 'some.npz'
     write_archive(path, rng)
     for flip in ([1, 2, 0], [0, 1], [0, 0, 2], [0, 1, 3]):
-        with pytest.raises(UserError, match='--flip-indices must be, for'):
+        with pytest.raises(DumpError, match='--flip-indices must be, for'):
             read_archive(path, None, flip)
-    with pytest.raises(UserError, match='--input-size: heatmap_size'):
+    with pytest.raises(DumpError, match='--input-size: heatmap_size'):
         read_archive(path, (100, 64), None)
     (tmp_path / 'text.npz').write_text('no archive')
-    with pytest.raises(UserError, match='text.npz is no npz archive'):
+    with pytest.raises(DumpError, match='text.npz is no npz archive'):
         read_archive(tmp_path / 'text.npz', None, None)
-    with pytest.raises(UserError, match='is no heatmap dump'):
+    with pytest.raises(DumpError, match='is no heatmap dump'):
         read_dump(tmp_path, None)
 
 

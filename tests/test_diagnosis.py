@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dark_codec import DARKCodec
-from dark_codec.evaluation.diagnosis import (
+from dark_codec.analysis.diagnosis import (
     KINDS,
     PARTS,
     Keypoints,
@@ -16,14 +16,14 @@ from dark_codec.evaluation.diagnosis import (
     diagnose,
     error_parts,
 )
-from dark_codec.evaluation.flip_offset import (
+from dark_codec.analysis.flip_offset import (
     alignment_offset,
     contradiction,
     expected_offset,
     find_alignment,
     flip_signature,
 )
-from dark_codec.evaluation.robust import by_image, median, spread
+from dark_codec.analysis.robust import by_image, median, spread
 from dark_codec.functional import ALIGNMENTS
 
 INPUT_SIZE = (192, 256)

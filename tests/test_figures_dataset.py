@@ -25,11 +25,17 @@ from pycocotools.cocoeval import COCOeval
 from torch.utils.data import DataLoader
 
 from dark_codec import apply_codec
-from dark_codec.datasets import FiguresDataset
-from dark_codec.datasets.figures import render_figure
 
 ROOT = Path(__file__).parents[1]
-TOOL = ROOT / 'tools' / 'dataset_converters' / 'figures2coco.py'
+PROJECT = ROOT / 'projects' / 'quickstart'
+sys.path.insert(0, str(ROOT))
+
+from projects.quickstart.figures import (  # noqa: E402
+    FiguresDataset,
+    render_figure,
+)
+
+TOOL = PROJECT / 'figures2coco.py'
 SIZE = (144, 128)
 TRAIN_PIPELINE = [
     dict(type='LoadImage'),
@@ -171,8 +177,10 @@ def test_two_processes_share_an_evaluation(tmp_path):
 
 
 def test_base_config_trains_and_tests(tmp_path):
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_/datasets/figures.py')
-    cfg.custom_imports = dict(imports=['dark_codec'])
+    cfg = Config.fromfile(PROJECT / 'configs/_base_/figures.py')
+    cfg.custom_imports = dict(
+        imports=['dark_codec', 'projects.quickstart.figures']
+    )
     cfg.model = dict(
         type='TopdownPoseEstimator',
         data_preprocessor=dict(type='PoseDataPreprocessor'),

@@ -10,7 +10,6 @@ import torch
 from config_files import (
     CONFIGS,
     FILES,
-    ROOT,
     TOPDOWN,
     described,
     model_of,
@@ -25,9 +24,7 @@ from dark_codec import apply_codec
 
 @pytest.fixture
 def get_flops(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis_tools'))
-    import get_flops
+    from tools.analysis_tools import get_flops
 
     return get_flops
 

@@ -1,7 +1,6 @@
 """The study of projects/leeds_sports: configs, trainings, tables, report."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +11,25 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.evaluation.prediction import predict
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / 'tools'),
-    str(ROOT / 'tools' / 'analysis_tools'),
-]
-
-from _study_page import fill  # noqa: E402
-
-from projects.leeds_sports.study import runs, training  # noqa: E402
-from projects.leeds_sports.study.comparisons import (  # noqa: E402
+from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.prediction import predict
+from projects.leeds_sports.study import runs, training
+from projects.leeds_sports.study.comparisons import (
     TABLES,
     Row,
     Table,
 )
-from projects.leeds_sports.study.evaluation import (  # noqa: E402
+from projects.leeds_sports.study.evaluation import (
     CORRECTED,
     Decoded,
     decode_all,
     load,
     save,
 )
-from projects.leeds_sports.study.results import report_tables  # noqa: E402
-from projects.leeds_sports.study.tables import compare, markdown  # noqa: E402
+from projects.leeds_sports.study.results import report_tables
+from projects.leeds_sports.study.tables import compare, markdown
+
+ROOT = Path(__file__).parents[1]
 
 STUDY = ROOT / 'projects' / 'leeds_sports' / 'study'
 FILES = sorted(path.stem for path in (STUDY / 'configs').glob('*.py'))

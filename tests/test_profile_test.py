@@ -1,11 +1,11 @@
-"""tools/analysis_tools/profile_test.py, as a subprocess."""
+"""projects/benchmarks/profile_test.py, as a subprocess."""
 
 import json
 
 import pytest
 import tiny_run
 
-TOOL = 'analysis_tools/profile_test.py'
+TOOL = '../projects/benchmarks/profile_test.py'
 
 
 def test_both_codecs_are_profiled(tmp_path):

@@ -19,27 +19,26 @@ import torch
 from mmengine.config import Config
 from tiny_run import call
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
-
-from dark_codec.evaluation.prediction import DARK, predict  # noqa: E402
-from projects.quickstart.evaluation import (  # noqa: E402
+from dark_codec.analysis.prediction import DARK, predict
+from projects.quickstart.evaluation import (
     DECODERS,
     score_all,
 )
-from projects.quickstart.examples import (  # noqa: E402
+from projects.quickstart.examples import (
     choose_examples,
     count_peaks,
 )
-from projects.quickstart.quantisation import (  # noqa: E402
+from projects.quickstart.quantisation import (
     quantisation_errors,
 )
-from projects.quickstart.training import CONFIG, read_curve  # noqa: E402
-from projects.quickstart.workdir import (  # noqa: E402
+from projects.quickstart.training import CONFIG, read_curve
+from projects.quickstart.workdir import (
     OUTPUTS,
     Refused,
     WorkDir,
 )
+
+ROOT = Path(__file__).parents[1]
 
 EPOCHS = 3  # of two iterations
 TINY = [f'--epochs={EPOCHS}', '--figures=64', '--test-figures=40']

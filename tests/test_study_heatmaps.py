@@ -10,24 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-_ROOT = Path(__file__).parents[1]
-_TOOLS = _ROOT / 'tools' / 'analysis_tools'
-_COMMAND = [sys.executable, str(_TOOLS / 'study_heatmaps.py')]
-_IMAGES = 24
-sys.path.insert(0, str(_TOOLS))
-
-from _study_covariance import Predicted, _alignment  # noqa: E402
-from _study_kernels import has_second_peak  # noqa: E402
-from _study_maps import (  # noqa: E402
-    Maps,
+from dark_codec.analysis.markdown import fill
+from projects.decoder_study.covariance import Predicted, _alignment
+from projects.decoder_study.kernels import has_second_peak
+from projects.decoder_study.maps import (
     cut_at_border,
     flip_average,
     halve,
-    load,
 )
-from _study_models import inside, judge  # noqa: E402
-from _study_page import fill  # noqa: E402
-from _study_scores import score  # noqa: E402
+from projects.decoder_study.models import inside, judge
+from projects.decoder_study.scores import score
+from projects.shared_data import Maps, load
+
+_ROOT = Path(__file__).parents[1]
+_STUDY = _ROOT / 'projects' / 'decoder_study'
+_COMMAND = [sys.executable, str(_STUDY / 'study_heatmaps.py')]
+_IMAGES = 24
 
 
 def _run(*args, **environment):
@@ -80,7 +78,7 @@ def _argmax_scores(heatmaps, truth, torso):
 
 
 def test_command_writes_the_right_numbers(out, arrays):
-    page = (out / 'real_heatmaps.md').read_text()
+    page = (out / 'README.md').read_text()
     few = {name: array[:_IMAGES] for name, array in arrays.items()}
     heatmaps = few['heatmaps'].astype(np.float32)
     moved = few['heatmaps_flip'].astype(np.float32)
@@ -96,27 +94,23 @@ def test_command_writes_the_right_numbers(out, arrays):
 
 
 def test_command_writes_tables_and_figures(out):
-    kernels = (out / 'real_heatmaps_tables.md').read_text()
+    kernels = (out / 'every_kernel.md').read_text()
     for row in ('Taylor, max; OpenCV 17', 'Taylor, minmax; sigma 2.75'):
         assert kernels.count(f'| {row} |') == 2
-    images = out / 'images' / 'real_heatmaps'
+    images = out / 'images'
     assert sorted(path.name for path in images.iterdir()) == [
         'border.png',
         'covariance.png',
         'kernels.png',
     ]
-    linked = re.findall(
-        r'\]\(images/(.*?)\)', (out / 'real_heatmaps.md').read_text()
-    )
-    assert sorted(linked) == sorted(
-        f'real_heatmaps/{path.name}' for path in images.iterdir()
-    )
+    linked = re.findall(r'\]\(images/(.*?)\)', (out / 'README.md').read_text())
+    assert sorted(linked) == sorted(path.name for path in images.iterdir())
 
 
 def test_page_in_the_repository_is_up_to_date(arrays):
     from dark_codec import GaussianFitDecoder, TaylorDecoder
 
-    page = (_ROOT / 'docs' / 'real_heatmaps.md').read_text()
+    page = (_STUDY / 'README.md').read_text()
     table = _table(page, 'plain-scores')
     heatmaps = torch.from_numpy(arrays['heatmaps'].astype(np.float32))
     for name, decoder in (

@@ -14,17 +14,12 @@ from mmengine.config import Config
 from tiny_run import call
 
 from dark_codec import DARKCodec, apply_codec
+from projects.zoo_sweep import checks, configs, sweep_zoo
+from projects.zoo_sweep.isolation import run_isolated
+from projects.zoo_sweep.report import fill_page, read_rows, write_row
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tools/analysis_tools'))
-
-import _sweep_checks as checks  # noqa: E402
-import _sweep_configs as configs  # noqa: E402
-import sweep_zoo  # noqa: E402
-from _sweep_isolation import run_isolated  # noqa: E402
-from _sweep_report import fill_page, read_rows, write_row  # noqa: E402
-
-TOOL = 'analysis_tools/sweep_zoo.py'
-PAGE = Path(__file__).parents[1] / 'docs' / 'zoo.md'
+TOOL = '../projects/zoo_sweep/sweep_zoo.py'
+PAGE = Path(__file__).parents[1] / 'projects' / 'zoo_sweep' / 'README.md'
 BODY = 'body_2d_keypoint/topdown_heatmap/coco/'
 # Two stages, four levels, ViPNAS, two strides, ViT, Lite-HRNet, Swin, UDP,
 # visibility, hands, faces, animals, all of the body

@@ -11,9 +11,8 @@ from mmengine.config import Config
 from tiny_run import TOOLS, call, write_config, write_data
 
 from dark_codec import apply_codec
-from dark_codec.evaluation.logs import read_scalars
+from dark_codec.engine.logs import read_scalars
 
-sys.path[:0] = [str(TOOLS), str(TOOLS / 'visualization')]
 ON_DEVICE = '\ntargets_on_device = True\n'
 MULTILEVEL = """
 levels = [dict(codec, sigma=sigma) for sigma in (2.0, 1.0)]

@@ -12,7 +12,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import (  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.dist import is_main_process  # noqa: E402
+from mmengine.fileio import dump  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+from dark_codec.cli import (  # noqa: E402
     UserError,
     add_common_arguments,
     check_output,
@@ -21,10 +26,6 @@ from _common import (  # noqa: E402
     prepare,
     run_tool,
 )
-from mmengine.config import Config  # noqa: E402
-from mmengine.dist import is_main_process  # noqa: E402
-from mmengine.fileio import dump  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
 
 METRIC_SUFFIXES = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
 PICKLE_SUFFIXES = ('.pkl', '.pickle')

@@ -9,7 +9,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import (  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.device import get_device  # noqa: E402
+from mmengine.hooks import CheckpointHook  # noqa: E402
+from mmengine.logging import print_log  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+from dark_codec.cli import (  # noqa: E402
     UserError,
     add_common_arguments,
     enable_hook,
@@ -17,12 +23,6 @@ from _common import (  # noqa: E402
     prepare,
     run_tool,
 )
-from mmengine.config import Config  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.hooks import CheckpointHook  # noqa: E402
-from mmengine.logging import print_log  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
 from dark_codec.engine import find_other_checkpoint  # noqa: E402
 
 

@@ -1,6 +1,5 @@
 """Datasets in MMPose's registry."""
 
-from .figures import FiguresDataset
 from .lsp import LSPDataset
 
-__all__ = ['FiguresDataset', 'LSPDataset']
+__all__ = ['LSPDataset']

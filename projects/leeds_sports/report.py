@@ -14,21 +14,20 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import prepare  # noqa: E402
-from mmengine.config import Config  # noqa: E402
+from mmengine.config import Config
 
-from dark_codec.evaluation.logs import read_scalars  # noqa: E402
-from dark_codec.evaluation.prediction import (  # noqa: E402
+from dark_codec.analysis.prediction import (
     DARK,
     DECODERS,
     Prediction,
     predict,
     redecode,
 )
-from dark_codec.visualization import COLORS, draw_skeleton  # noqa: E402
+from dark_codec.cli import prepare
+from dark_codec.engine.logs import read_scalars
+from dark_codec.visualization import COLORS, draw_skeleton
 
 THRESHOLDS = ('0.2', '0.1', '0.05')
 _GRID = (2, 6)  # rows and columns of photographs

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dark_codec.evaluation.bootstrap import Estimate, bootstrap
-from dark_codec.evaluation.prediction import (
+from dark_codec.analysis.bootstrap import Estimate, bootstrap
+from dark_codec.analysis.prediction import (
     PAPER_DECODERS,
     Prediction,
     redecode,

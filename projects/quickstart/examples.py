@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter
 
-from dark_codec.evaluation.prediction import DARK, Prediction
+from dark_codec.analysis.prediction import DARK, Prediction
 from dark_codec.functional import input_to_heatmap
 
 from .evaluation import DECODERS

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dark_codec.evaluation.prediction import Prediction
+from dark_codec.analysis.prediction import Prediction
 from dark_codec.visualization import (
     COLORS,
     draw_heatmap,

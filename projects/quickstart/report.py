@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dark_codec.evaluation.prediction import DARK
+from dark_codec.analysis.prediction import DARK
 
 from .evaluation import Score
 from .table import interval, markdown

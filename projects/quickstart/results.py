@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import prepare
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
-from dark_codec.evaluation.prediction import DARK, Prediction, predict
+from dark_codec.analysis.prediction import DARK, Prediction, predict
+from dark_codec.cli import prepare
 
 from .evaluation import DECODERS, Score, score_all
 from .examples import choose_examples

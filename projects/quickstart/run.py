@@ -10,15 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.quickstart.training import (  # noqa: E402
+from projects.quickstart.training import (
     CONFIG,
     TrainingFailed,
     train,
 )
-from projects.quickstart.workdir import Refused, WorkDir  # noqa: E402
+from projects.quickstart.workdir import Refused, WorkDir
 
 
 def parse_args() -> argparse.Namespace:

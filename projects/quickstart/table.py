@@ -15,7 +15,7 @@ import torch
 from mmengine.device import get_device
 
 import dark_codec
-from dark_codec.evaluation.bootstrap import Estimate
+from dark_codec.analysis.bootstrap import Estimate
 
 from .evaluation import Score
 

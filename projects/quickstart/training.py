@@ -108,7 +108,7 @@ def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
         tuple: Loss by iteration, and AP (0 to 1) by epoch.
     """
     # takes seconds to import
-    from dark_codec.evaluation.logs import read_scalars
+    from dark_codec.engine.logs import read_scalars
 
     scalars = read_scalars(folder)
     losses = scalars.training.get('loss', {})

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from _common import UserError
+
+from dark_codec.cli import UserError
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:

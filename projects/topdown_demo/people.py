@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from _common import UserError
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 from mmpose.utils import adapt_mmdet_pipeline
+
+from dark_codec.cli import UserError
 
 
 class PersonDetector:

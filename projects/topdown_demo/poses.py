@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _common import UserError, head_decoder
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.apis import inference_topdown, init_model
@@ -14,6 +13,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 
 from dark_codec import DARKCodec
+from dark_codec.cli import UserError, head_decoder
 from dark_codec.functional import scale_covariance
 
 

@@ -7,10 +7,16 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import (  # noqa: E402, I001  before MMPose
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.hub import get_config
+from mmengine.utils import track_iter_progress
+
+from dark_codec.cli import (
     UserError,
     add_cfg_options,
     carry_codec,
@@ -18,18 +24,11 @@ from _common import (  # noqa: E402, I001  before MMPose
     read_config,
     run_tool,
 )
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.hub import get_config  # noqa: E402
-from mmengine.utils import track_iter_progress  # noqa: E402
-
-from projects.topdown_demo.coco_json import CocoWriter  # noqa: E402
-from projects.topdown_demo.drawing import PoseArtist  # noqa: E402
-from projects.topdown_demo.inputs import find_images, read_boxes  # noqa: E402
-from projects.topdown_demo.people import PersonDetector  # noqa: E402
-from projects.topdown_demo.poses import PoseEstimator  # noqa: E402
+from projects.topdown_demo.coco_json import CocoWriter
+from projects.topdown_demo.drawing import PoseArtist
+from projects.topdown_demo.inputs import find_images, read_boxes
+from projects.topdown_demo.people import PersonDetector
+from projects.topdown_demo.poses import PoseEstimator
 
 _NET = ('CONFIG', 'CHECKPOINT')
 

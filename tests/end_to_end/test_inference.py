@@ -1,7 +1,6 @@
 """MMPose's own inference with our configs and checkpoints, on photographs."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from mmpose.registry import DATASETS, MODELS
 from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT
 
 from dark_codec import DARKCodec, TaylorDecoder, apply_codec
-
-sys.path.insert(0, str(ROOT))  # for networks of the projects
 
 INPUT_SIZE = np.array([96, 128])
 PROJECTS = [

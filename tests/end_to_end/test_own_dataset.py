@@ -1,7 +1,6 @@
 """docs/own_dataset.md, done as it says, and the mistakes that it names."""
 
 import copy
-import importlib
 import json
 import math
 import re
@@ -17,6 +16,7 @@ from samples import ROOT, succeed
 from tiny_run import TOOLS, call, refused
 
 from dark_codec import apply_codec
+from dark_codec.cli import describe_bad_metainfo
 
 PAGE = (ROOT / 'docs' / 'own_dataset.md').read_text()
 (CONFIG,) = re.findall(r'```python\n(.*?)```', PAGE, flags=re.S)
@@ -39,7 +39,7 @@ def figures(folder):
     folder.mkdir(parents=True)
     succeed(
         call(
-            'dataset_converters/figures2coco.py',
+            '../projects/quickstart/figures2coco.py',
             '--num=8',
             f'--out={folder}',
             cwd=folder.parent,
@@ -194,10 +194,8 @@ def test_wrong_number_of_channels(of_figures):
 
 
 @pytest.fixture
-def describe(monkeypatch):
+def describe():
     """What the tools have to say on metainfo."""
-    monkeypatch.syspath_prepend(str(TOOLS))
-    module = importlib.import_module('_metainfo')
 
     def describe(metainfo, channels=3):
         loader = dict(
@@ -212,7 +210,7 @@ def describe(monkeypatch):
                 train_dataloader=loader,
             )
         )
-        return module.describe_bad_metainfo(cfg, ('train', 'val'))
+        return describe_bad_metainfo(cfg, ('train', 'val'))
 
     return describe
 

@@ -1,7 +1,6 @@
 """projects/topdown_demo on photographs, from the command line."""
 
 import json
-import sys
 
 import cv2
 import numpy as np
@@ -10,13 +9,11 @@ import torch
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 from pycocotools.coco import COCO
-from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT, succeed
+from samples import COCO_EPOCHS, COCO_SAMPLES, succeed
 from tiny_run import call, refused
 
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
-from _common import UserError  # noqa: E402
-
-from projects.topdown_demo.inputs import find_images, read_boxes  # noqa: E402
+from dark_codec.cli import UserError
+from projects.topdown_demo.inputs import find_images, read_boxes
 
 DEMO = '../projects/topdown_demo/topdown_demo.py'
 RTMDET = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'

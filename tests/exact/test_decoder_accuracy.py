@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools' / 'analysis_tools' / 'decoder_accuracy.py'
+TOOL = ROOT / 'projects' / 'decoder_study' / 'decoder_accuracy.py'
 TABLES = [
     'accuracy-rmse',
     'accuracy-bound-inside',

@@ -58,7 +58,9 @@ def test_traced_tensors_are_left_to_the_reference(loads):
 
     torch.jit.trace(function, MAPS, check_trace=False)
     torch.export.export(
-        type('M', (torch.nn.Module,), dict(forward=lambda _, m: function(m)))(),
+        type(
+            'M', (torch.nn.Module,), dict(forward=lambda _, m: function(m))
+        )(),
         (MAPS,),
         strict=False,
     )

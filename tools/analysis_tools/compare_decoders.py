@@ -16,31 +16,32 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _common import UserError, run_tool  # noqa: E402
-from _compare_decoders import (  # noqa: E402
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmengine.utils import ProgressBar
+
+from dark_codec.analysis.comparison import (
+    check_decoders,
+    decode_dump,
+    intervals,
+    score_decoding,
+)
+from dark_codec.analysis.comparison_report import Row, write_report
+from dark_codec.analysis.decoders_by_name import (
     DEFAULTS,
     Sweep,
     kernel_sweep,
     parse_decoder,
     sigma_sweep,
 )
-from _compare_report import Row, write_report  # noqa: E402
-from _data import describe_missing_data  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.utils import ProgressBar  # noqa: E402
-
-from dark_codec.evaluation.comparison import (  # noqa: E402
-    check_decoders,
-    decode_dump,
-    intervals,
-    score_decoding,
+from dark_codec.cli import (
+    UserError,
+    describe_missing_data,
+    run_tool,
 )
-from dark_codec.evaluation.dump import DumpError, HeatmapDump  # noqa: E402
+from dark_codec.dumps.reader import DumpError, HeatmapDump
 
 
 def parse_args() -> argparse.Namespace:
@@ -117,7 +118,10 @@ def chosen_decoders(
 ) -> tuple[dict[str, dict], dict[str, Sweep]]:
     """The decoders to compare, and which of them are sweeps."""
     names = args.decoders or DEFAULTS[dump.info.kind]
-    decoders = dict(map(parse_decoder, names))
+    try:
+        decoders = dict(map(parse_decoder, names))
+    except ValueError as error:
+        raise UserError(f'--decoders {error}') from error
     sweeps = {}
     if args.sweep_sigma is not None:
         sweeps['sweep_sigma'] = sigma_sweep(dump.info, args.sweep_sigma)

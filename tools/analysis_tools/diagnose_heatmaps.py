@@ -14,23 +14,21 @@ import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _common import UserError, run_tool  # noqa: E402
-from _diagnose_archive import read_archive  # noqa: E402
-from _diagnose_data import SIZES, Case, read_dump  # noqa: E402
-from _diagnose_plot import draw  # noqa: E402
-from _diagnose_report import Findings, as_json, as_page  # noqa: E402
-
-from dark_codec.engine.atomic_backend import AtomicLocalBackend  # noqa: E402
-from dark_codec.evaluation.diagnosis import diagnose  # noqa: E402
-from dark_codec.evaluation.flip_offset import (  # noqa: E402
+from dark_codec.analysis.diagnosis import diagnose
+from dark_codec.analysis.diagnosis_archive import read_archive
+from dark_codec.analysis.diagnosis_data import SIZES, Case, read_dump
+from dark_codec.analysis.diagnosis_plot import draw
+from dark_codec.analysis.diagnosis_report import Findings, as_json, as_page
+from dark_codec.analysis.flip_offset import (
     contradiction,
     expected_offset,
     find_alignment,
 )
+from dark_codec.cli import UserError, run_tool
+from dark_codec.dumps.format import DumpError
+from dark_codec.engine.atomic_backend import AtomicLocalBackend
 
 NAME = 'diagnosis'
 _OF_ARCHIVES = ('input_size', 'flip_indices')
@@ -116,10 +114,13 @@ def main() -> None:
     args = parse_args()
     if args.out.is_file():
         raise UserError(f'--out {args.out} is a file; name a folder')
-    if args.dump.is_file():
-        case = read_archive(args.dump, args.input_size, args.flip_indices)
-    else:
-        case = read_dump(args.dump, args.size)
+    try:
+        if args.dump.is_file():
+            case = read_archive(args.dump, args.input_size, args.flip_indices)
+        else:
+            case = read_dump(args.dump, args.size)
+    except DumpError as error:
+        raise UserError(str(error)) from error
     if case.keypoints is None and case.unflipped is None:
         raise UserError(
             f'{args.dump} has neither labels nor a flip test: nothing can be '

@@ -15,21 +15,19 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-from _common import (  # noqa: E402
+from mmengine.dist import is_main_process
+
+from dark_codec.cli import (
     UserError,
     add_run_arguments,
     load_config,
     prepare,
     run_tool,
 )
-from mmengine.dist import is_main_process  # noqa: E402
-
-from dark_codec.evaluation.dump import DumpError, HeatmapDump  # noqa: E402
-from dark_codec.evaluation.dump_run import (  # noqa: E402
+from dark_codec.dumps.reader import DumpError, HeatmapDump
+from dark_codec.dumps.run import (
     DTYPES,
     dump_heatmaps,
     hash_config,

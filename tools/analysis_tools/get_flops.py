@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import UserError, run_tool  # noqa: E402, I001  before MMPose
-from mmengine.analysis import get_model_complexity_info  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
-from mmengine.logging import MMLogger  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmpose.registry import MODELS  # noqa: E402
+import dark_codec  # noqa: F401, I001  before MMPose: its shims
+from mmengine.analysis import get_model_complexity_info
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
-from dark_codec import apply_codec  # noqa: E402
+from dark_codec import apply_codec
+from dark_codec.cli import UserError, run_tool
 
 
 class Complexity(NamedTuple):

@@ -13,18 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import dark_codec  # noqa: E402, F401, I001  before MMPose: its shims
-import torch  # noqa: E402
-from _common import (  # noqa: E402
+import torch
+from mmengine.utils import digit_version
+
+from dark_codec.cli import (
     UserError,
     add_cfg_options,
     check_output,
     read_config,
     run_tool,
 )
-from mmengine.utils import digit_version  # noqa: E402
 
 # The first whose exporter gives dynamic dimensions their names
 # (https://github.com/pytorch/pytorch/pull/146321)
@@ -98,25 +97,25 @@ def main() -> None:
     args = parse_args()
     check_versions()
     # needs the packages that have just been looked for
-    import _exported
+    from dark_codec.cli import export
 
     cfg = read_config(args.config, args.cfg_options)
     check_output('--out', args.out, ('.onnx',))
-    settings = _exported.codec_settings(cfg, args.decoder)
-    codec = _exported.build_codec(settings)
+    settings = export.codec_settings(cfg, args.decoder)
+    codec = export.build_codec(settings)
     if args.decoder_only:
-        module, names = _exported.build_decoder(cfg, codec)
+        module, names = export.build_decoder(cfg, codec)
     else:
         if codec.correct_flip_shift and not args.flip:
             raise UserError(
                 'codec.correct_flip_shift is for heatmaps of a flip test: '
                 'add --flip, or --cfg-options codec.correct_flip_shift=False'
             )
-        module, names = _exported.build_estimator(
+        module, names = export.build_estimator(
             cfg, args.checkpoint, args.flip, args.uint8
         )
     out = Path(args.out)
-    differences = _exported.export_checked(
+    differences = export.export_checked(
         module, settings, names, out, args.heatmaps
     )
     found = ', '.join(

@@ -14,10 +14,20 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import (  # noqa: E402, I001  before MMPose
+import dark_codec  # noqa: F401, I001  before MMPose: its shims
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, set_random_seed
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+from dark_codec._config_tree import find_all
+from dark_codec.cli import (
     UserError,
     add_cfg_options,
     head_decoder,
@@ -25,19 +35,9 @@ from _common import (  # noqa: E402, I001  before MMPose
     read_config,
     run_tool,
 )
-from _pictures import check_picture, save_picture  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.runner import Runner, set_random_seed  # noqa: E402
-from mmpose.registry import MODELS  # noqa: E402
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-from dark_codec._config_tree import find_all  # noqa: E402
-from dark_codec.functional import heatmap_to_input  # noqa: E402
-from dark_codec.visualization import (  # noqa: E402
+from dark_codec.cli.pictures import check_picture, save_picture
+from dark_codec.functional import heatmap_to_input
+from dark_codec.visualization import (
     draw_picture,
     overlay_heatmap,
 )

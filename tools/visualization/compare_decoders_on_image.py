@@ -13,10 +13,25 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import (  # noqa: E402, I001  before MMPose
+import dark_codec  # noqa: F401, I001  before MMPose: its shims
+import cv2
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmpose.apis import init_model
+from mmpose.registry import DATASETS, KEYPOINT_CODECS
+from torch import Tensor, nn
+
+from dark_codec import DARKCodec
+from dark_codec._config_tree import find_all
+from dark_codec.analysis.prediction import DARK, DECODERS
+from dark_codec.cli import (
     UserError,
     add_cfg_options,
     carry_codec,
@@ -26,24 +41,9 @@ from _common import (  # noqa: E402, I001  before MMPose
     read_config,
     run_tool,
 )
-from _pictures import check_picture, save_picture  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.patches import Rectangle  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.dataset import Compose, pseudo_collate  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmpose.apis import init_model  # noqa: E402
-from mmpose.registry import DATASETS, KEYPOINT_CODECS  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-
-from dark_codec import DARKCodec  # noqa: E402
-from dark_codec._config_tree import find_all  # noqa: E402
-from dark_codec.evaluation.prediction import DARK, DECODERS  # noqa: E402
-from dark_codec.functional import input_to_heatmap  # noqa: E402
-from dark_codec.visualization import (  # noqa: E402
+from dark_codec.cli.pictures import check_picture, save_picture
+from dark_codec.functional import input_to_heatmap
+from dark_codec.visualization import (
     draw_heatmap,
     draw_picture,
     show_window,

@@ -10,20 +10,19 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from _common import UserError, run_tool  # noqa: E402, I001  before MMPose
-from _pictures import check_picture, save_picture  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from dark_codec.evaluation.logs import (  # noqa: E402
+from dark_codec.cli import UserError, run_tool
+from dark_codec.cli.pictures import check_picture, save_picture
+from dark_codec.engine.logs import (
     Curve,
     Scalars,
     read_scalars,
 )
-from dark_codec.visualization import COLORS, MARKERS  # noqa: E402
+from dark_codec.visualization import COLORS, MARKERS
 
 _TIMES = ('data_time', 'time')
 _STYLES = ('-', '--', ':', '-.')

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _common import prepare
 from mmengine.config import Config
 
-from dark_codec.evaluation.prediction import Prediction, predict, redecode
+from dark_codec.analysis.prediction import Prediction, predict, redecode
+from dark_codec.cli import prepare
 from dark_codec.evaluation.torso_pck import TORSO, torso_distances
 from dark_codec.functional import input_to_heatmap
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.evaluation.prediction import Prediction, redecode
+from dark_codec.analysis.prediction import Prediction, redecode
 from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
 from projects.quickstart.examples import choose_examples
 from projects.quickstart.pictures import (

@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from _study_page import fill
-
+from dark_codec.analysis.markdown import fill
 from projects.quickstart.table import environment
 from projects.quickstart.training import checkpoint
 

@@ -9,24 +9,18 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / 'tools'),
-    str(ROOT / 'tools' / 'analysis_tools'),
-]
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from _common import UserError, run_tool  # noqa: E402
-
-from projects.leeds_sports.study.pictures import write_pictures  # noqa: E402
-from projects.leeds_sports.study.results import (  # noqa: E402
+from dark_codec.cli import UserError, run_tool
+from projects.leeds_sports.study.pictures import write_pictures
+from projects.leeds_sports.study.results import (
     RESULTS,
     decode_missing,
     trained,
     write_results,
 )
-from projects.leeds_sports.study.runs import RUNS  # noqa: E402
-from projects.leeds_sports.study.training import (  # noqa: E402
+from projects.leeds_sports.study.runs import RUNS
+from projects.leeds_sports.study.training import (
     TrainingFailed,
     train_missing,
 )

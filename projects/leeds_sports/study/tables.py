@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dark_codec.evaluation.bootstrap import bootstrap
-from dark_codec.evaluation.robust import median, spread
+from dark_codec.analysis.bootstrap import bootstrap
+from dark_codec.analysis.robust import median, spread
 from dark_codec.functional.encode import quantise_points
 
 from .comparisons import Row, Table

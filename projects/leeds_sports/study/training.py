@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from dark_codec.evaluation.logs import read_scalars
+from dark_codec.engine.logs import read_scalars
 from projects.quickstart.training import last_epoch
 
 from .runs import Run

@@ -1,10 +1,14 @@
 # A slim ResNet-18 on synthetic figures: about six minutes on two CPU cores.
 _base_ = [
     'mmpose::_base_/default_runtime.py',
-    '../../../configs/_base_/datasets/figures.py',
+    '_base_/figures.py',
 ]
 custom_imports = dict(
-    imports=['dark_codec', 'projects.quickstart.channels_last'],
+    imports=[
+        'dark_codec',
+        'projects.quickstart.channels_last',
+        'projects.quickstart.figures',
+    ],
     allow_failed_imports=False,
 )
 

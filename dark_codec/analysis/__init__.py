@@ -1,0 +1,1 @@
+"""Predictions decoded anew, compared and diagnosed; reports and plots."""

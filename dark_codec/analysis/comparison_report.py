@@ -1,0 +1,242 @@
+"""Report of a comparison: markdown, json and plots."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..dumps.reader import HeatmapDump
+from ..visualization import COLORS, MARKERS
+from .bootstrap import Estimate
+from .comparison import Interval
+from .decoders_by_name import Sweep
+from .machine import describe_machine, describe_threads
+from .markdown import markdown
+
+# what of the dump's facts goes into the report
+_RECORDED = (
+    'kind',
+    'dtype',
+    'codec',
+    'flip_test',
+    'shift_heatmap',
+    'num_samples',
+    'batch_size',
+    'checkpoint',
+    'checkpoint_hash',
+    'software',
+)
+
+
+class Row(NamedTuple):
+    """One decoder.
+
+    Attributes:
+        decoder (dict): Its config.
+        milliseconds (float): For one person.
+        metrics (dict[str, float]): As ``tools/test.py`` prints them.
+        intervals (dict[str, Interval]): Of those that can be resampled.
+    """
+
+    decoder: dict
+    milliseconds: float
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+
+
+Rows = dict[str, Row]
+
+
+def main_metrics(rows: Rows) -> list[str]:
+    """Names of the numbers without those of single joints."""
+    first = next(iter(rows.values()))
+    return [name for name in first.metrics if name.count('/') <= 1]
+
+
+def shared_intervals(rows: Rows) -> list[str]:
+    """Those of them that have intervals."""
+    return [
+        name
+        for name in main_metrics(rows)
+        if all(name in row.intervals for row in rows.values())
+    ]
+
+
+def write_report(
+    folder: Path,
+    dump: HeatmapDump,
+    rows: Rows,
+    sweeps: dict[str, Sweep],
+    draws: int,
+) -> None:
+    """Write report.md, report.json and the plots.
+
+    Args:
+        folder: Where to.
+        dump: What was decoded.
+        rows: By decoder, those of the sweeps included.
+        sweeps: By the names of their files.
+        draws: Resamples of the bootstrap.
+    """
+    info = vars(dump.info)
+    record = dict(
+        command=shlex.join(sys.argv),
+        dump=dict(
+            folder=str(dump.folder), **{key: info[key] for key in _RECORDED}
+        ),
+        draws=draws,
+        threads=describe_threads(),
+        machine=describe_machine(),
+        decoders={name: _plain(row) for name, row in rows.items()},
+    )
+    (folder / 'report.json').write_text(json.dumps(record, indent=1) + '\n')
+    pictures = []
+    if shared_intervals(rows):
+        swept = {name for sweep in sweeps.values() for name in sweep.decoders}
+        main = {name: row for name, row in rows.items() if name not in swept}
+        figures = {'differences': draw_differences(main)}
+        for name, sweep in sweeps.items():
+            figures[name] = draw_sweep(rows, sweep)
+        for name, figure in figures.items():
+            pictures.append(f'{name}.png')
+            figure.savefig(folder / pictures[-1], dpi=100)
+    text = as_page(dump, rows, draws, pictures)
+    (folder / 'report.md').write_text(text)
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return dict(
+        decoder=row.decoder,
+        milliseconds_per_person=row.milliseconds,
+        metrics=row.metrics,
+        intervals={
+            name: dict(
+                value=interval.value._asdict(),
+                difference=interval.difference._asdict(),
+            )
+            for name, interval in row.intervals.items()
+        },
+    )
+
+
+def as_page(
+    dump: HeatmapDump, rows: Rows, draws: int, pictures: list[str]
+) -> str:
+    """Tables: all numbers, then each with its intervals."""
+    names = main_metrics(rows)
+    lines = [*_head(dump)]
+    numbers = [
+        [
+            f'`{name}`',
+            *(_number(row.metrics[key]) for key in names),
+            f'{row.milliseconds:.3f}',
+        ]
+        for name, row in rows.items()
+    ]
+    lines += [markdown(['decoder', *names, 'ms a person'], numbers), '']
+    first = next(iter(rows))
+    for name in shared_intervals(rows):
+        lines += [
+            f'## {name}',
+            '',
+            f'With 95 % intervals over images ({draws} resamples), and the '
+            f'difference to `{first}`, paired by image.',
+            '',
+            markdown(
+                ['decoder', name, f'less `{first}`'],
+                [
+                    [f'`{decoder}`', *map(_estimate, row.intervals[name])]
+                    for decoder, row in rows.items()
+                ],
+            ),
+            '',
+        ]
+    for file in pictures:
+        lines += [f'![{Path(file).stem}]({file})', '']
+    return '\n'.join(lines)
+
+
+def _head(dump: HeatmapDump) -> list[str]:
+    info = dump.info
+    return [
+        '# Decoders compared',
+        '',
+        f'`{shlex.join(sys.argv)}`',
+        '',
+        f'{info.num_samples} people, {info.kind} maps in {info.dtype}, '
+        f'sigma {info.codec["sigma"]:g}, {info.codec["alignment"]}, '
+        f'{"with" if info.flip_test else "without"} flip test; checkpoint '
+        f'`{info.checkpoint}`. Decode time: median over batches of '
+        f'{info.batch_size}, {describe_threads()["torch"]} thread(s).',
+        '',
+    ]
+
+
+def _number(value: float) -> str:
+    return f'{value:.4f}'
+
+
+def _estimate(estimate: Estimate) -> str:
+    value, low, high = map(_number, estimate)
+    return f'{value} [{low}, {high}]'
+
+
+def draw_differences(rows: Rows) -> Figure:
+    """Each number's difference to the first decoder, with its interval."""
+    names = shared_intervals(rows)
+    figure, axes = _panels(names, 0.8 + 0.3 * len(rows))
+    for ax, name in zip(axes, names):
+        for y, row in enumerate(rows.values()):
+            value, low, high = row.intervals[name].difference
+            color = COLORS[y % len(COLORS)]
+            ax.plot([low, high], [y, y], color=color)
+            ax.plot(value, y, MARKERS[y % len(MARKERS)], color=color)
+        ax.axvline(0, color='0.6', linewidth=1)
+        ax.set_yticks(range(len(rows)), list(rows))
+        ax.invert_yaxis()
+    first = next(iter(rows))
+    figure.supxlabel(f'difference to {first}, 95 % interval', fontsize=9)
+    return figure
+
+
+def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
+    """Differences to the first decoder over what is swept."""
+    names = shared_intervals(rows)
+    figure, axes = _panels(names, 2.8)
+    for ax, name in zip(axes, names):
+        for i, (family, decoders) in enumerate(sweep.families.items()):
+            estimates = [
+                rows[decoder].intervals[name].difference
+                for decoder in decoders.values()
+            ]
+            value, low, high = zip(*estimates)
+            x = list(decoders)
+            ax.plot(x, value, color=COLORS[i], marker=MARKERS[i], label=family)
+            ax.fill_between(x, low, high, color=COLORS[i], alpha=0.15)
+    axes[0].legend(fontsize=8)
+    figure.supxlabel(sweep.label, fontsize=9)
+    first = next(iter(rows))
+    figure.supylabel(f'difference to {first}, 95 % interval', fontsize=9)
+    return figure
+
+
+def _panels(names: list[str], height: float) -> tuple[Figure, list[Axes]]:
+    """One panel a number, three in a row, each `height` inches high."""
+    columns = min(len(names), 3)
+    lines = -(-len(names) // columns)
+    figure = Figure(
+        figsize=(4 * columns, height * lines + 0.4), layout='constrained'
+    )
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for ax, name in zip(axes, names):
+        ax.set_title(name, fontsize=9)
+        ax.tick_params(labelsize=8)
+    for ax in axes[len(names) :]:
+        ax.axis('off')
+    return figure, list(axes)

@@ -1,0 +1,79 @@
+"""What a benchmark ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from pathlib import Path
+
+import cv2
+import mmengine
+import mmpose
+import numpy as np
+import torch
+from mmengine.device import get_device
+
+from ..version import __version__
+
+# Must be set before numpy is imported, by the process that starts this one
+THREAD_VARIABLES = (
+    'OMP_NUM_THREADS',
+    'OPENBLAS_NUM_THREADS',
+    'MKL_NUM_THREADS',
+    'VECLIB_MAXIMUM_THREADS',
+)
+
+
+def devices() -> list[str]:
+    """The CPU, and an accelerator if there is one."""
+    return list(dict.fromkeys(['cpu', get_device()]))
+
+
+def describe_machine() -> dict[str, str]:
+    """Processor, versions, and how busy the machine was."""
+    versions = dict(
+        python=platform.python_version(),
+        numpy=np.__version__,
+        torch=torch.__version__,
+        opencv=cv2.__version__,
+        mmengine=mmengine.__version__,
+        mmpose=mmpose.__version__,
+        dark_codec=__version__,
+    )
+    machine = dict(
+        date=date.today().isoformat(),
+        processor=_processor(),
+        cores=str(_usable_cores()),
+        system=platform.platform(),
+        **versions,
+    )
+    if get_device() == 'cuda':
+        machine['gpu'] = torch.cuda.get_device_name()
+    if hasattr(os, 'getloadavg'):
+        machine['load at start'] = f'{os.getloadavg()[0]:.1f}'
+    return machine
+
+
+def describe_threads() -> dict[str, int]:
+    """How many threads the libraries use."""
+    return dict(
+        torch=torch.get_num_threads(),
+        opencv=cv2.getNumThreads(),
+        blas=int(os.environ.get(THREAD_VARIABLES[0], _usable_cores())),
+    )
+
+
+def _usable_cores() -> int:
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.split(':', 1)[1].strip()
+    return platform.processor() or platform.machine()

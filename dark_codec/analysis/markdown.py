@@ -1,0 +1,29 @@
+"""Tables in markdown, and pages with places for them."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+_BLOCK = re.compile(r'(<!-- table (\S+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and the others are numbers."""
+    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+
+
+def fill(page: str, tables: dict[str, str]) -> str:
+    """Put tables in their places on the page.
+
+    Raises:
+        ValueError: If the page has not exactly one place for each table.
+    """
+    places = [name for _, name, _ in _BLOCK.findall(page)]
+    if sorted(places) != sorted(tables):
+        raise ValueError(
+            f'the page must have one place for each of {sorted(tables)}, '
+            f'has {sorted(places)}'
+        )
+    return _BLOCK.sub(
+        lambda block: f'{block[1]}\n{tables[block[2]]}\n\n{block[3]}', page
+    )

@@ -1,0 +1,37 @@
+"""What the tools share: arguments, user errors, checks before a run."""
+
+from .metainfo import describe_bad_metainfo
+from .missing_data import describe_missing_data
+from .tool import (
+    UserError,
+    add_cfg_options,
+    add_common_arguments,
+    add_run_arguments,
+    carry_codec,
+    check_checkpoint,
+    check_output,
+    enable_hook,
+    head_decoder,
+    load_config,
+    prepare,
+    read_config,
+    run_tool,
+)
+
+__all__ = [
+    'UserError',
+    'add_cfg_options',
+    'add_common_arguments',
+    'add_run_arguments',
+    'carry_codec',
+    'check_checkpoint',
+    'check_output',
+    'describe_bad_metainfo',
+    'describe_missing_data',
+    'enable_hook',
+    'head_decoder',
+    'load_config',
+    'prepare',
+    'read_config',
+    'run_tool',
+]

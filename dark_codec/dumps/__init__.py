@@ -1,0 +1,1 @@
+"""Predicted heatmaps in files: docs/heatmap_dumps.md has the format."""

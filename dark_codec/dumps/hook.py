@@ -1,0 +1,168 @@
+"""A test loop that dumps: which samples to run, and what to keep of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import DATA_SAMPLERS
+from mmengine.runner import Runner
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+
+from ..decoders import GaussianFitDecoder
+from .format import DumpError, DumpInfo
+from .reader import FlipPoints
+from .writer import write_head, write_shard
+
+
+@DATA_SAMPLERS.register_module()
+class ShardSampler(Sampler):
+    """Gives each process whole shards of consecutive samples.
+
+    So a shard holds the same whatever the number of processes, and its
+    batches are those of a test by one process.
+
+    Args:
+        dataset (Sized): The dataset.
+        shards (list[int]): Numbers of the shards to go through.
+        shard_size (int): Samples a shard, a multiple of the batch size.
+        seed (int, optional): Not used.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        shards: list[int],
+        shard_size: int,
+        seed: int | None = None,
+    ) -> None:
+        rank, world_size = get_dist_info()
+        self.shards = list(shards[rank::world_size])
+        self._index = [
+            index
+            for shard in self.shards
+            for index in range(len(dataset))[
+                shard * shard_size : (shard + 1) * shard_size
+            ]
+        ]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+
+class _Outputs:
+    """Keeps what a head's ``forward`` returns: the maps of its last stage.
+
+    The heads call it themselves, by its name: hooks of torch see nothing.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        self._forward = head.forward
+        self._maps: list[Tensor] = []
+        head.forward = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = self._forward(*args, **kwargs)
+        stages = isinstance(found, (list, tuple))
+        self._maps.append(found[-1] if stages else found)
+        return found
+
+    def take(self) -> list[Tensor]:
+        """The maps since the last call, (B, K, H, W) each."""
+        maps, self._maps = self._maps, []
+        return maps
+
+
+class DumpHook(Hook):
+    """Writes what a test predicts, shard by shard.
+
+    Args:
+        folder (Path): Of the dump.
+        info (DumpInfo): What the dump is to be.
+        config (str): Text of a config file, which goes with the dump.
+    """
+
+    def __init__(self, folder: Path, info: DumpInfo, config: str) -> None:
+        self.folder = folder
+        self.info = info
+        self.config = config
+        self._decoder = GaussianFitDecoder(info.codec['sigma'])
+        self._maps: list[np.ndarray] = []
+        self._flips: list[FlipPoints] = []
+        self._samples: list[PoseDataSample] = []
+
+    def before_test(self, runner: Runner) -> None:
+        """Listen to the head, and write what the whole dump shares."""
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        self._test_cfg = model.test_cfg
+        # VisPredictHead wraps the head that predicts the maps
+        self._outputs = _Outputs(getattr(model.head, 'pose_head', model.head))
+        self._shards = iter(runner.test_dataloader.sampler.shards)
+        barrier()  # all have looked at the folder before it changes
+        if is_main_process():
+            write_head(self.folder, self.info, self.config)
+        barrier()
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Keep one batch; write the shard when it is whole."""
+        maps = torch.stack([s.pred_fields.heatmaps for s in outputs])
+        width, height = self.info.codec['heatmap_size']
+        if maps.shape[2:] != (height, width):
+            raise DumpError(
+                f'the model predicts maps of {tuple(maps.shape[2:])} px, but '
+                f'its codec has heatmap_size={(width, height)}, (w, h)'
+            )
+        self._maps.append(maps.cpu().numpy().astype(self.info.dtype))
+        halves = self._outputs.take()
+        if self.info.flip_test:
+            plain, flipped = halves
+            self._flips.append(self._flip_points(plain, flipped, outputs[0]))
+        self._samples += outputs
+        last = batch_idx + 1 == len(runner.test_dataloader)
+        if last or len(self._samples) == self.info.shard_size:
+            self._write()
+
+    def _flip_points(
+        self, plain: Tensor, flipped: Tensor, sample: PoseDataSample
+    ) -> FlipPoints:
+        unflipped = flip_heatmaps(
+            flipped,
+            flip_indices=sample.metainfo['flip_indices'],
+            shift_heatmap=False,
+        )
+        found: list[np.ndarray] = []
+        chosen = self._test_cfg.get('output_keypoint_indices')
+        for maps in (plain, unflipped):
+            maps = maps if chosen is None else maps[:, chosen]
+            decoded = self._decoder(maps)
+            found += [decoded.points.cpu().numpy()]
+            found += [decoded.scores.cpu().numpy()]
+        return FlipPoints(*found)
+
+    def _write(self) -> None:
+        flips = None
+        if self._flips:
+            flips = FlipPoints(*map(np.concatenate, zip(*self._flips)))
+        maps = np.concatenate(self._maps)
+        number = next(self._shards)
+        write_shard(self.folder, number, self.info, maps, flips, self._samples)
+        self._maps, self._flips, self._samples = [], [], []

@@ -1,0 +1,250 @@
+"""Read dumps of predicted heatmaps: docs/heatmap_dumps.md has the format."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ..analysis.decoding import image_to_input
+from ..functional import input_to_heatmap
+from .exact_json import from_json
+from .format import (
+    CONFIG_FILE,
+    DumpError,
+    DumpInfo,
+    read_info,
+    shard_path,
+)
+from .patches import paste_patches
+
+# what a file that is cut off or altered may raise when it is read
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+)
+
+
+class FlipPoints(NamedTuple):
+    """What the two halves of a flip test say, each by itself.
+
+    Attributes:
+        plain (np.ndarray): Keypoints decoded from the maps of the images as
+            they are, (x, y) in heatmap px, (n, K, 2), float32.
+        plain_scores (np.ndarray): Maxima of these maps, (n, K), float32; 0
+            where there is none.
+        unflipped (np.ndarray): Keypoints from the maps of the mirrored
+            images, mirrored back with left and right exchanged, before any
+            ``shift_heatmap``, (n, K, 2), float32.
+        unflipped_scores (np.ndarray): Shape (n, K), float32.
+    """
+
+    plain: np.ndarray
+    plain_scores: np.ndarray
+    unflipped: np.ndarray
+    unflipped_scores: np.ndarray
+
+
+class Shard:
+    """Some consecutive samples of a dump. Arrays are read when asked for.
+
+    Args:
+        path (Path): Its file.
+        info (DumpInfo): Of the dump.
+    """
+
+    def __init__(self, path: Path, info: DumpInfo) -> None:
+        self.path = path
+        self.info = info
+
+    def read(self, name: str) -> np.ndarray:
+        """Read one array of the file.
+
+        Raises:
+            DumpError: If the file is damaged, or has no such array.
+        """
+        with self._opened() as archive:
+            # as a whole, for only that compares the checksum
+            data = archive.read(f'{name}.npy')
+            return np.lib.format.read_array(io.BytesIO(data))
+
+    def names(self) -> list[str]:
+        """Names of the arrays.
+
+        Raises:
+            DumpError: If the file is damaged.
+        """
+        with self._opened() as archive:
+            return [Path(name).stem for name in archive.namelist()]
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                yield archive
+        except _DAMAGE as error:
+            raise DumpError(
+                f'{self.path} is damaged ({error}): dump again into the same '
+                'folder, which renews this file'
+            ) from error
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """Places in the dataset, (n,), int64."""
+        return self.read('index')
+
+    def heatmaps(self) -> Tensor:
+        """Maps that decode as the predicted ones, (n, K, H, W), float32.
+
+        The predicted maps themselves, or their patches in maps that are zero
+        elsewhere: :func:`check_decoder` says for which decoders they do.
+        """
+        if self.info.kind == 'full':
+            maps = self.read('heatmaps').astype(np.float32, copy=False)
+        else:
+            patches, corners = self.read('patches'), self.read('corners')
+            size = self.info.codec['heatmap_size']
+            maps = paste_patches(patches, corners, size)
+        return torch.from_numpy(maps)
+
+    def flip_points(self) -> FlipPoints | None:
+        """The halves of the flip test; None if there was none."""
+        if not self.info.flip_test:
+            return None
+        return FlipPoints(*(self.read(name) for name in FlipPoints._fields))
+
+    @cached_property
+    def samples(self) -> list[dict]:
+        """Data samples as metrics take them, without predictions.
+
+        Each a dict of the metainfo, such as ``img_id``, and of
+        ``gt_instances``, a dict of arrays (1, ...).
+        """
+        samples = from_json(self.read('samples').tobytes())
+        for name in self.names():
+            field, _, key = name.partition('.')
+            if not key:
+                continue
+            for sample, value in zip(samples, self.read(name)):
+                target = sample if field == 'metainfo' else sample[field]
+                target[key] = value
+        return samples
+
+    @property
+    def truth(self) -> np.ndarray:
+        """True keypoints in image px, (n, K, 2)."""
+        labels = [sample['gt_instances'] for sample in self.samples]
+        return np.concatenate([label['keypoints'] for label in labels])
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which keypoints are labelled, (n, K), bool."""
+        labels = [sample['gt_instances'] for sample in self.samples]
+        visible = np.concatenate([x['keypoints_visible'] for x in labels])
+        # MMPose may have put weights on a third axis
+        return visible.reshape(*visible.shape[:2], -1)[..., 0] > 0
+
+    def truth_on_heatmap(self) -> np.ndarray:
+        """True keypoints in heatmap px, (n, K, 2), float32."""
+        codec = self.info.codec
+        return input_to_heatmap(
+            torch.from_numpy(image_to_input(self.truth, self.samples)),
+            codec['input_size'],
+            codec['heatmap_size'],
+            codec['alignment'],
+        ).numpy()
+
+
+class _Shards(Sequence):
+    """Shards that are made when asked for: none is kept in memory."""
+
+    def __init__(self, paths: list[Path], info: DumpInfo) -> None:
+        self._paths = paths
+        self._info = info
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        return Shard(self._paths[number], self._info)
+
+
+class HeatmapDump:
+    """What a network has predicted for a test set, stored in a folder.
+
+    Made by ``tools/analysis_tools/dump_heatmaps.py``. One shard at a time is
+    in memory.
+
+    Args:
+        folder (str | Path): Of the dump.
+
+    Raises:
+        DumpError: If it is no dump, or not complete.
+
+    Attributes:
+        info (DumpInfo): What is the same for all samples.
+        shards (Sequence[Shard]): In the order of the dataset.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.info = read_info(folder)
+        paths = [
+            shard_path(self.folder, number)
+            for number in range(self.info.num_shards)
+        ]
+        missing = [path.name for path in paths if not path.exists()]
+        if missing:
+            raise DumpError(
+                f'{folder} is not complete: {len(missing)} of {len(paths)} '
+                f'shards are missing, such as {missing[0]}; dump again into '
+                'the same folder, which goes on from there'
+            )
+        self.shards: Sequence[Shard] = _Shards(paths, self.info)
+
+    def __len__(self) -> int:
+        return self.info.num_samples
+
+    @cached_property
+    def config(self) -> Config:
+        """The config of the run that made it; imports what it imports."""
+        return Config.fromfile(self.folder / CONFIG_FILE)
+
+    def check_decoder(self, decoder: nn.Module) -> None:
+        """Make sure that a decoder finds in the dump what it reads.
+
+        Args:
+            decoder (nn.Module): Of a codec.
+
+        Raises:
+            DumpError: If it reads more of a map than is there.
+        """
+        if self.info.kind == 'full':
+            return
+        radius: Any = self.info.patch_radius
+        reach = getattr(decoder, 'reach', None)
+        if reach is None or reach > radius:
+            need = (
+                'the whole map'
+                if reach is None
+                else f'{reach} px round the peak'
+            )
+            raise DumpError(
+                f'{type(decoder).__name__} reads {need}, but {self.folder} '
+                f'holds patches of {radius} px round the peaks: dump with '
+                "--full, or take a decoder that reads less (rescale='max')"
+            )

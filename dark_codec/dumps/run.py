@@ -1,0 +1,140 @@
+"""Run a network over its test set, and dump the heatmaps it predicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import barrier
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS
+
+from ..analysis.decoding import codec_config
+from ..version import __version__
+from .format import DumpInfo
+from .hook import DumpHook
+from .patches import patch_radius
+from .writer import check_folder, missing_shards
+
+DTYPES = ('float32', 'float16')
+
+
+def hash_config(cfg: Config) -> dict[str, str]:
+    """Hash the parts of a config that its predictions follow from.
+
+    Args:
+        cfg (Config): As the user wrote it, before ``prepare_distributed``.
+
+    Returns:
+        dict[str, str]: SHA-256 by part.
+    """
+    loader = cfg.get('test_dataloader') or {}
+    parts = {
+        'model': cfg.get('model'),
+        'codec': cfg.get('codec'),
+        'test_dataloader.dataset': loader.get('dataset'),
+        'test_cfg': cfg.get('test_cfg'),
+    }
+    return {
+        name: hashlib.sha256(
+            json.dumps(part, sort_keys=True, default=str).encode()
+        ).hexdigest()
+        for name, part in parts.items()
+    }
+
+
+def hash_checkpoint(path: str) -> str:
+    """SHA-256 of a file; a URL stands for itself."""
+    if '://' in path:
+        return path
+    digest = hashlib.sha256()
+    with Path(path).expanduser().open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def plan_dump(
+    cfg: Config,
+    config_hash: dict[str, str],
+    kind: str = 'patch',
+    dtype: str = 'float32',
+    shard_size: int = 256,
+) -> DumpInfo:
+    """Say what a dump will be.
+
+    Args:
+        cfg (Config): As for ``tools/test.py``, with ``load_from``, after
+            :func:`dark_codec.apply_codec`.
+        config_hash (dict[str, str]): From :func:`hash_config`.
+        kind (str): ``'patch'`` or ``'full'``.
+        dtype (str): One of :data:`DTYPES`.
+        shard_size (int): Samples a file; rounded up to whole batches.
+
+    Raises:
+        ValueError: If the model does not predict Gaussian heatmaps.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    codec = codec_config(cfg)
+    test_cfg = cfg.model.get('test_cfg') or {}
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    batch_size = cfg.test_dataloader.batch_size
+    return DumpInfo(
+        kind=kind,
+        dtype=dtype,
+        patch_radius=(
+            patch_radius(codec['sigma']) if kind == 'patch' else None
+        ),
+        codec=codec,
+        flip_test=bool(test_cfg.get('flip_test', False)),
+        shift_heatmap=bool(test_cfg.get('shift_heatmap', False)),
+        num_samples=len(dataset),
+        shard_size=-(-shard_size // batch_size) * batch_size,
+        batch_size=batch_size,
+        dataset_meta=dataset.metainfo,
+        config_hash=config_hash,
+        checkpoint=str(cfg.load_from),
+        checkpoint_hash=hash_checkpoint(cfg.load_from),
+        software=dict(
+            dark_codec=__version__,
+            **{name: version(name) for name in ('torch', 'mmpose', 'numpy')},
+        ),
+    )
+
+
+def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
+    """Run the network over the samples that a dump does not hold yet.
+
+    Distributed, each process runs and writes its share of the shards. A run
+    that was interrupted is taken up where it was, by any number of
+    processes.
+
+    Args:
+        cfg (Config): As for :func:`plan_dump`. It is changed in place.
+        folder (str | Path): Of the dump.
+        info (DumpInfo): From :func:`plan_dump`.
+
+    Raises:
+        DumpError: If the folder holds something else.
+    """
+    folder = Path(folder)
+    check_folder(folder, info)
+    missing = missing_shards(folder, info)
+    if not missing:
+        return
+    config = cfg.pretty_text
+    cfg.model.setdefault('test_cfg', {}).update(output_heatmaps=True)
+    cfg.test_evaluator = []  # a part of the test set is nothing to score
+    # update() would merge the keys of two samplers
+    cfg.test_dataloader.sampler = dict(
+        type='ShardSampler', shards=missing, shard_size=info.shard_size
+    )
+    cfg.test_dataloader.drop_last = False
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(DumpHook(folder, info, config))
+    runner.test()
+    barrier()

@@ -1,0 +1,204 @@
+"""Write the files of a heatmap dump, and find those that are missing."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmpose.structures import PoseDataSample
+
+from ..engine.atomic_backend import AtomicLocalBackend, remove_unfinished
+from .exact_json import to_json
+from .format import (
+    CONFIG_FILE,
+    INFO_FILE,
+    DumpError,
+    DumpInfo,
+    read_info,
+    shard_path,
+)
+from .patches import cut_patches
+from .reader import FlipPoints
+
+# what may differ between the turns of one dump
+_FREE = ('checkpoint', 'software')
+
+
+def check_folder(folder: Path, info: DumpInfo) -> None:
+    """Refuse a folder that holds something else than a part of this dump.
+
+    Args:
+        folder (Path): Of the dump; need not exist.
+        info (DumpInfo): What the dump is to be.
+
+    Raises:
+        DumpError: If another dump, or anything else, is there.
+    """
+    if not (folder / INFO_FILE).exists():
+        others = [
+            path.name
+            for path in sorted(folder.glob('*'))
+            # a dump may have been killed right after it wrote this
+            if not path.name.startswith((CONFIG_FILE, INFO_FILE))
+        ]
+        if others:
+            raise DumpError(
+                f'{folder} holds other files than a heatmap dump, such as '
+                f'{others[0]}; choose a new folder'
+            )
+        return
+    there = read_info(folder)
+    different = [
+        f'{name} ({_short(old)} there, {_short(new)} now)'
+        for name, old, new in _compared(there, info)
+        if old != new
+    ]
+    if different:
+        raise DumpError(
+            f'{folder} holds another dump, which differs in '
+            f'{", ".join(different)}; choose a new folder, or remove it'
+        )
+
+
+def _compared(there: DumpInfo, now: DumpInfo) -> list[tuple[str, Any, Any]]:
+    pairs = []
+    for name in vars(now):
+        old, new = getattr(there, name), getattr(now, name)
+        if name == 'config_hash':
+            pairs += [(key, old.get(key), value) for key, value in new.items()]
+        elif name not in (*_FREE, 'dataset_meta'):
+            pairs.append((name, old, new))
+    return pairs
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 60 else f'{text[:12]}...'
+
+
+def write_head(folder: Path, info: DumpInfo, config: str) -> None:
+    """Write what the whole dump shares, and clear what a kill has left.
+
+    Args:
+        folder (Path): Of the dump; made if need be.
+        info (DumpInfo): What the dump is.
+        config (str): Of the run, as a config file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder)
+    if not (folder / INFO_FILE).exists():
+        backend = AtomicLocalBackend()
+        backend.put_text(config, folder / CONFIG_FILE)
+        backend.put_text(info.to_json(), folder / INFO_FILE)
+
+
+def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
+    """Numbers of the shards that are absent or damaged, in order."""
+    return [
+        number
+        for number in range(info.num_shards)
+        if not _is_whole(shard_path(folder, number))
+    ]
+
+
+def _is_whole(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        damaged = str(error)
+    if damaged:
+        print_log(
+            f'{path} is damaged ({damaged}) and will be renewed',
+            logger='current',
+            level=30,
+        )
+    return not damaged
+
+
+def write_shard(
+    folder: Path,
+    number: int,
+    info: DumpInfo,
+    maps: np.ndarray,
+    flips: FlipPoints | None,
+    samples: list[PoseDataSample],
+) -> None:
+    """Write one shard: it is there as a whole or not at all.
+
+    Args:
+        folder (Path): Of the dump.
+        number (int): Of the shard.
+        info (DumpInfo): Of the dump.
+        maps (np.ndarray): Heatmaps of its samples, (n, K, H, W), in the
+            dump's dtype.
+        flips (FlipPoints, optional): What the halves of the flip test say.
+        samples (list[PoseDataSample]): Metainfo and labels of its samples.
+
+    Raises:
+        TypeError: If the metainfo holds what a dump cannot.
+    """
+    index = np.array(info.shard_index(number), dtype=np.int64)
+    arrays: dict[str, np.ndarray] = dict(index=index)
+    if info.patch_radius is None:
+        arrays['heatmaps'] = maps
+    else:
+        patches, corners = cut_patches(maps, info.patch_radius)
+        arrays.update(patches=patches, corners=corners)
+    if flips is not None:
+        arrays.update(flips._asdict())
+    arrays.update(_packed_samples(samples))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path = shard_path(folder, number)
+    AtomicLocalBackend().put(buffer.getvalue(), path)
+
+
+def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
+    """Arrays of what has one shape and dtype; the rest in one as JSON."""
+    rows = [_fields(sample) for sample in samples]
+    arrays: dict[str, np.ndarray] = {}
+    for name, first in rows[0].items():
+        column: list[Any] = [row.get(name) for row in rows]
+        if isinstance(first, np.ndarray) and all(
+            isinstance(value, np.ndarray)
+            and (value.shape, value.dtype) == (first.shape, first.dtype)
+            for value in column
+        ):
+            arrays[name] = np.stack(column)
+    rest: list[dict] = [dict(gt_instances={}) for _ in rows]
+    for row, sample in zip(rows, rest):
+        for name, value in row.items():
+            field, _, key = name.partition('.')
+            target = sample if field == 'metainfo' else sample[field]
+            if name not in arrays:
+                target[key] = value
+    text = to_json(rest).encode()
+    return dict(arrays, samples=np.frombuffer(text, np.uint8))
+
+
+def _fields(sample: PoseDataSample) -> dict[str, Any]:
+    """Metainfo and labels by their full names, tensors as arrays."""
+    found = {f'metainfo.{key}': x for key, x in sample.metainfo_items()}
+    for key, value in sample.gt_instances.items():
+        if isinstance(value, torch.Tensor):
+            value = value.cpu().numpy()
+        found[f'gt_instances.{key}'] = value
+    annotation = found.get('metainfo.raw_ann_info')
+    if isinstance(annotation, dict):
+        # long, and no metric of keypoints reads it
+        annotation = {
+            key: value
+            for key, value in annotation.items()
+            if key != 'segmentation'
+        }
+        found['metainfo.raw_ann_info'] = annotation
+    # MMEngine keeps them in a set: their order differs between processes
+    return dict(sorted(found.items()))

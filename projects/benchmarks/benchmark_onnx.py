@@ -1,0 +1,167 @@
+"""What a decoder inside an ONNX graph costs, beside its network.
+
+Times in onnxruntime, on the CPU, the network alone, the network and each
+decoder in one graph, and each decoder alone: it costs less than the network's
+times scatter. They take turns in random order. Without a checkpoint the
+weights are random, which makes no difference to the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import onnx
+import onnxruntime
+
+from dark_codec.analysis.machine import describe_machine
+from dark_codec.cli import add_cfg_options, read_config, run_tool
+from dark_codec.cli.export import (
+    build_codec,
+    build_estimator,
+    codec_settings,
+)
+from dark_codec.deployment import (
+    ExportedDecoder,
+    export_onnx,
+    session_of,
+    subgraph,
+)
+from projects.benchmarks.contestants import DECODERS, OURS, Contestant
+from projects.benchmarks.timing import Timing, time_in_turns
+
+NETWORK, ALONE = 'network', 'alone'
+NAMES = [name for name in DECODERS if 'covariance' not in name]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Time decoders inside ONNX graphs'
+    )
+    parser.add_argument('config', help='a config file with a DARKCodec')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='weights (default: random ones)'
+    )
+    parser.add_argument('--out', type=Path, help='a json file')
+    parser.add_argument(
+        '--decoders',
+        nargs='+',
+        choices=NAMES,
+        metavar='NAME',
+        default=NAMES,
+        help=f'out of {NAMES} (default: all)',
+    )
+    parser.add_argument(
+        '--batch-sizes', type=int, nargs='+', default=[1, 8], metavar='B'
+    )
+    parser.add_argument(
+        '--turns', type=int, default=15, help='2 at least (default: 15)'
+    )
+    parser.add_argument(
+        '--threads', type=int, default=1, help='of onnxruntime (default: 1)'
+    )
+    add_cfg_options(parser)
+    args = parser.parse_args()
+    for name, least in (('turns', 2), ('threads', 1)):
+        if getattr(args, name) < least:
+            parser.error(f'--{name} must be {least} at least')
+    if min(args.batch_sizes) < 1:
+        parser.error('--batch-sizes must be positive')
+    return args
+
+
+def join(
+    network: onnx.ModelProto, decoder: onnx.ModelProto
+) -> onnx.ModelProto:
+    """One graph, from the network's input to the decoder's outputs."""
+    renamed = onnx.compose.add_prefix(
+        decoder, 'decoder/', rename_inputs=False, rename_outputs=False
+    )
+    return onnx.compose.merge_models(
+        network, renamed, io_map=[('heatmaps', 'heatmaps')]
+    )
+
+
+def measure(
+    graphs: dict[str, onnx.ModelProto],
+    inputs: dict,
+    threads: int,
+    turns: int,
+) -> dict[str, Timing]:
+    """Time graphs side by side; each takes those of the inputs it knows."""
+    contestants = []
+    for name, graph in graphs.items():
+        session = session_of(graph, threads)
+        given = {node.name: inputs[node.name] for node in graph.graph.input}
+        contestants.append(
+            Contestant(name, OURS, lambda s=session, g=given: s.run(None, g))
+        )
+    return time_in_turns(contestants, 'cpu', turns)
+
+
+def print_table(batch: int, timings: dict[str, Timing]) -> None:
+    """Medians and quartiles in milliseconds, and shares of the network."""
+    network = timings[NETWORK].median
+    print(f'\n| batch {batch} | one graph, ms | decoder alone, ms | share |')
+    print('| --- | ---: | ---: | ---: |')
+    print(f'| {NETWORK} | {_cell(timings[NETWORK])} | | |')
+    for name in timings:
+        if f'{name}, {ALONE}' not in timings:
+            continue
+        alone = timings[f'{name}, {ALONE}']
+        print(
+            f'| {name} | {_cell(timings[name])} | {_cell(alone)} '
+            f'| {100 * alone.median / network:.2f} % |'
+        )
+
+
+def _cell(timing: Timing) -> str:
+    low, median, high = (
+        f'{1000 * seconds:.3g}'
+        for seconds in (timing.low, timing.median, timing.high)
+    )
+    return f'{median} [{low}, {high}]'
+
+
+def main() -> None:
+    """Export, measure, and print a table for each batch size."""
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    settings = codec_settings(cfg, None)
+    module, _ = build_estimator(cfg, args.checkpoint, flip=False, uint8=False)
+    print('exporting the network ...', flush=True)
+    network = subgraph(export_onnx(module), ['image'], ['heatmaps'])
+    graphs = {NETWORK: network}
+    for name in args.decoders:
+        print(f'exporting {name} ...', flush=True)
+        codec = build_codec(dict(settings, decoder=DECODERS[name][0]))
+        decoder = export_onnx(ExportedDecoder(codec))
+        graphs[name] = join(network, decoder)
+        graphs[f'{name}, {ALONE}'] = decoder
+    machine = dict(
+        describe_machine(),
+        onnxruntime=onnxruntime.__version__,
+        onnxruntime_threads=args.threads,
+    )
+    print('\n' + ', '.join(f'{key} {machine[key]}' for key in machine))
+    results = {}
+    for batch in args.batch_sizes:
+        image = module.example(batch).numpy()
+        (heatmaps,) = session_of(network).run(None, dict(image=image))
+        inputs = dict(image=image, heatmaps=heatmaps)
+        timings = measure(graphs, inputs, args.threads, args.turns)
+        print_table(batch, timings)
+        results[batch] = {name: vars(timings[name]) for name in timings}
+    if args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        found = dict(machine=machine, config=args.config, seconds=results)
+        args.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == '__main__':
+    run_tool(main)

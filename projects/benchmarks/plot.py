@@ -1,0 +1,126 @@
+"""How cost grows with batch, keypoints and heatmap size, in one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+
+from projects.benchmarks.cases import BODY, SIZES
+from projects.benchmarks.contestants import (
+    ARGMAX_PASS,
+    DARK,
+    FILL_PASS,
+    PLAIN,
+    UDP,
+)
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+# Okabe and Ito's colours; markers and dashes say the same again
+_STYLES = [
+    dict(color='#555555', marker='.', linestyle=':'),
+    dict(color='#E69F00', marker='P', linestyle='--'),
+    dict(color='#D55E00', marker='s', linestyle='--'),
+    dict(color='#CC79A7', marker='D', linestyle='--'),
+    dict(color='#0072B2', marker='o', linestyle='-'),
+    dict(color='#009E73', marker='^', linestyle='-'),
+    dict(color='#000000', marker='v', linestyle='-'),
+]
+_SHOWN = dict(
+    decode=[
+        ARGMAX_PASS,
+        PLAIN,
+        DARK,
+        UDP,
+        'Taylor, max',
+        'Taylor, minmax',
+        'GaussianFit',
+    ],
+    encode=[
+        FILL_PASS,
+        PLAIN,
+        DARK,
+        UDP,
+        'Unbiased, one by one',
+        'Unbiased, batch, tensors',
+    ],
+)
+
+
+def _pixels(row: dict) -> int:
+    return row['size'][0] * row['size'][1]
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """Draw the CPU's rows.
+
+    Args:
+        rows (list[dict]): From ``_benchmark_run.py``.
+        path (Path): The image file.
+    """
+    rows = [row for row in rows if row['device'] == 'cpu']
+    largest = max(row['batch'] for row in rows)
+    middle = list(SIZES[1])
+    panels: list[tuple[str, Callable, Callable]] = [
+        (
+            f'batch ({BODY} keypoints, 64x48)',
+            lambda row: row['batch'],
+            lambda row: row['size'] == middle and row['keypoints'] == BODY,
+        ),
+        (
+            f'keypoints (batch {largest}, 64x48)',
+            lambda row: row['keypoints'],
+            lambda row: row['size'] == middle and row['batch'] == largest,
+        ),
+        (
+            f'pixels of a heatmap ({BODY} keypoints, batch {largest})',
+            _pixels,
+            lambda row: row['keypoints'] == BODY and row['batch'] == largest,
+        ),
+    ]
+    figure, grid = plt.subplots(2, 3, figsize=(13, 8), sharey='row')
+    for axes, (task, names) in zip(grid, _SHOWN.items()):
+        for ax, (label, along, chosen) in zip(axes, panels):
+            kept = [r for r in rows if r['task'] == task and chosen(r)]
+            _panel(ax, kept, names, along)
+            ax.set_xlabel(label)
+        axes[0].set_ylabel(f'{task}: ms a batch')
+        axes[2].legend(
+            loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False
+        )
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _panel(
+    ax: Axes, rows: list[dict], names: list[str], along: Callable
+) -> None:
+    ticks = sorted({along(row) for row in rows})
+    for name, style in zip(names, _STYLES):
+        points = sorted(
+            (along(row), 1000 * row['median'], row['low'], row['high'])
+            for row in rows
+            if row['name'] == name
+        )
+        if not points:
+            continue
+        x, y, low, high = zip(*points)
+        ax.plot(x, y, label=name, **style)
+        ax.fill_between(
+            x,
+            [1000 * v for v in low],
+            [1000 * v for v in high],
+            color=style['color'],
+            alpha=0.2,
+            linewidth=0,
+        )
+    ax.set_xscale('log')
+    ax.set_yscale('log')
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.grid(color='#dddddd', linewidth=0.6)
