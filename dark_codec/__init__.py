@@ -26,7 +26,9 @@ from .decoders import (  # noqa: E402
     ArgmaxDecoder,
     Decoded,
     GaussianFitDecoder,
+    HeatmapDecoder,
     QuarterShiftDecoder,
+    Refinement,
     TaylorDecoder,
 )
 from .encoders import BiasedEncoder, UnbiasedEncoder  # noqa: E402
@@ -45,7 +47,9 @@ __all__ = [
     'Decoded',
     'GaussianFitDecoder',
     'GaussianModulation',
+    'HeatmapDecoder',
     'QuarterShiftDecoder',
+    'Refinement',
     'TaylorDecoder',
     'UnbiasedEncoder',
     '__version__',

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..functional import find_peaks
 from ..functional.modulate import STENCIL_RADIUS
@@ -48,12 +49,10 @@ def cut_patches(maps: np.ndarray, radius: int) -> tuple[np.ndarray, ...]:
     size = np.array(flat.shape[:0:-1])
     window = np.minimum(2 * radius + 1, size)
     corners = np.clip(peaks - radius, 0, size - window)
-    # numpy's stubs know of one axis only
-    windows = np.lib.stride_tricks.sliding_window_view(
-        flat,
-        tuple(window[::-1]),
-        axis=(1, 2),  # type: ignore[call-overload]
-    )[np.arange(len(flat)), corners[:, 1], corners[:, 0]]
+    # every window of every map, as a view: (n * K, top, left, h, w)
+    views = sliding_window_view(flat, window[1], 1)
+    views = sliding_window_view(views, window[0], 2)
+    windows = views[np.arange(len(flat)), corners[:, 1], corners[:, 0]]
     windows = np.where(found.valid[:, None, None], windows, 0)
     return (
         windows.astype(maps.dtype).reshape(*shape, *windows.shape[1:]),

@@ -8,7 +8,7 @@ import torch
 from sample_maps import SCALES, gaussians, make_maps
 from scipy.optimize import minimize
 
-from dark_codec import GaussianFitDecoder
+from dark_codec import GaussianFitDecoder, TaylorDecoder
 
 # Of a position on one axis, for noise of sd 1 and a Gaussian of height 1
 # that the border does not cut off: independent of its sigma.
@@ -52,6 +52,29 @@ def test_exact_on_clean_maps_up_to_the_outer_edge(rng, size, sigma, kernel):
     assert np.sqrt((error**2).mean(0)).max() < 1e-3
     # Measured: 5e-6. One step less leaves 9e-4 beside the border.
     assert np.abs(error).max() < 1e-4
+
+
+@pytest.mark.parametrize('noise', [0, 0.03])
+@pytest.mark.parametrize('sigma', [0.3, 0.35, 0.5, 0.6, 0.8, 1, 2, 4, 6])
+def test_narrow_to_wide(rng, sigma, noise, kernel):
+    """What is refined is right; nothing is worse than the Taylor step."""
+    size = (24, 32) if sigma < 2 else (48, 64)
+    centres = draw_centres(rng, size, -0.5, 2000)
+    corners = np.array(size) * [[0, 0], [0, 1], [1, 0], [1, 1]] - 0.5
+    centres[: len(corners)] = corners
+    maps = clean_maps(centres, size, sigma)
+    maps = maps + np.float32(noise) * rng.standard_normal(maps.shape, 'f4')
+    points, refined = decode(maps, sigma)
+    error = np.linalg.norm(points - centres, axis=1)
+    other = TaylorDecoder(sigma=sigma)(torch.from_numpy(maps)[None]).points[0]
+    other_error = np.linalg.norm(other.numpy() - centres, axis=1)
+    # not where noise is the highest pixel, which both start from
+    near = error < 3
+    assert near.mean() > 0.98
+    assert error[near].mean() < other_error[near].mean()
+    if not noise:
+        assert error[refined].max() < 0.02
+        assert refined.mean() > (0.95 if sigma >= 0.5 else 0.9)
 
 
 @pytest.mark.parametrize('size, sigma', [scale[:2] for scale in SCALES])

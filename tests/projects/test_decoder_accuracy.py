@@ -16,6 +16,7 @@ TABLES = [
     'accuracy-border-32x24',
     'accuracy-border-64x48',
     'accuracy-border-96x72',
+    'accuracy-sigma',
 ]
 
 
@@ -34,7 +35,9 @@ def read_tables(page):
         rows = [line.strip('|').split('|') for line in block.split('\n')[3:]]
         tables[name] = {
             row[0].strip(): [
-                float(number) for cell in row[1:] for number in cell.split('/')
+                float(number)
+                for cell in row[1:]
+                for number in cell.replace('%', '').split('/')
             ]
             for row in rows
             if len(row) > 1
@@ -51,7 +54,7 @@ def test_renews_the_page(tmp_path):
     assert list(renewed) == list(published) == TABLES
     for name, table in published.items():
         assert list(renewed[name]) == list(table)
-        assert len(table) == 7
+        assert len(table) == (11 if name == 'accuracy-sigma' else 7)
     # 120 numbers each: a relative error of 7 %
     for name in TABLES[:3]:
         for decoder in ('argmax', 'Gaussian fit'):
@@ -78,7 +81,7 @@ def test_what_the_page_says_of_its_tables():
     inside = tables['accuracy-bound-inside']
     assert max(inside['Gaussian fit']) <= 1.03
     assert max(tables['accuracy-bound-whole']['Gaussian fit']) <= 1.2
-    for name in TABLES[3:]:
+    for name in TABLES[3:6]:
         border = tables[name]
         for column in (1, 3):
             others = [
@@ -86,6 +89,15 @@ def test_what_the_page_says_of_its_tables():
             ]
             ratio = min(others) / border['Gaussian fit'][column]
             assert 1.25 < ratio < 7
+
+
+def test_the_fit_holds_at_every_sigma():
+    tables = read_tables(ROOT / 'docs' / 'decoders.md')
+    for sigma, row in tables['accuracy-sigma'].items():
+        share, clean, largest, default, noisy, default_noisy = row
+        assert share >= (95 if float(sigma) >= 0.5 else 90)
+        assert largest < 0.02
+        assert clean < default and noisy < default_noisy
 
 
 def test_a_wrong_count_is_refused():
