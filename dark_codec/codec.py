@@ -13,10 +13,10 @@ from torch import Tensor
 from .decoders import Decoded, check_heatmaps
 from .functional import (
     ALIGNMENTS,
-    covariance_to_input,
-    heatmap_to_input,
+    frame_of,
     input_to_heatmap,
     scale_covariance,
+    scale_points,
 )
 from .registry import DECODERS, ENCODERS, build_part
 
@@ -135,10 +135,26 @@ class DARKCodec(BaseKeypointCodec):
         self.correct_flip_shift = correct_flip_shift
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
-        # alignments may refuse sizes
-        input_to_heatmap(
-            torch.zeros(2), self.input_size, self.heatmap_size, alignment
+        self._scale, self._offset = self._frame()
+        # the same on the host, where each call into torch would cost more
+        self._host_frame = (
+            np.array(self._scale, np.float32),
+            np.array(self._offset, np.float32),
         )
+
+    def _frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Scale and offset of :meth:`to_input`."""
+        scale, offset = frame_of(
+            self.input_size, self.heatmap_size, self.alignment
+        )
+        if self.correct_flip_shift:
+            offset = offset[0] - 0.5, offset[1]
+        if self.use_udp:
+            w, h = self.input_size
+            across, down = w / (w - 1), h / (h - 1)
+            scale = scale[0] * across, scale[1] * down
+            offset = offset[0] * across, offset[1] * down
+        return scale, offset
 
     def _fitting_heatmap_size(self, size: Any) -> tuple[int, int]:
         w, h = self.input_size
@@ -269,9 +285,14 @@ class DARKCodec(BaseKeypointCodec):
         batch, keypoints = batch_encoded.shape[:2]
         # one copy: each would wait for the device
         table = self.decoder.decode_table(batch_encoded).cpu()
-        points = self.to_input(table[:, :2]).reshape(batch, 1, keypoints, 2)
-        scores = table[:, 2].reshape(batch, 1, keypoints)
-        return list(points.numpy()), list(scores.numpy())
+        numbers = table.numpy()
+        scale, offset = self._host_frame
+        points = numbers[:, :2] * scale + offset
+        scores = numbers[:, 2].copy()
+        return (
+            list(points.reshape(batch, 1, keypoints, 2)),
+            list(scores.reshape(batch, 1, keypoints)),
+        )
 
     def decode_on_device(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps into tensors on their own device.
@@ -286,9 +307,7 @@ class DARKCodec(BaseKeypointCodec):
         decoded = self.decoder(heatmaps)
         covariance = decoded.covariance
         if covariance is not None:
-            covariance = covariance_to_input(covariance, *self._frames)
-            if self.use_udp:
-                covariance = scale_covariance(covariance, *self._udp_stretch)
+            covariance = scale_covariance(covariance, *self._scale)
         return decoded._replace(
             points=self.to_input(decoded.points), covariance=covariance
         )
@@ -305,25 +324,7 @@ class DARKCodec(BaseKeypointCodec):
         Returns:
             Tensor: Points (x, y) in input px, (..., 2), float32.
         """
-        points = heatmap_to_input(points, *self._frames)
-        if not (self.correct_flip_shift or self.use_udp):
-            return points
-        x, y = points.unbind(-1)
-        if self.correct_flip_shift:
-            x = x - 0.5
-        if self.use_udp:
-            across, down = self._udp_stretch
-            x, y = x * across, y * down
-        return torch.stack([x, y], -1)
-
-    @property
-    def _frames(self) -> tuple[tuple[int, int], tuple[int, int], str]:
-        return self.input_size, self.heatmap_size, self.alignment
-
-    @property
-    def _udp_stretch(self) -> tuple[float, float]:
-        w, h = self.input_size
-        return w / (w - 1), h / (h - 1)
+        return scale_points(points, self._scale, self._offset)
 
     def _check_size(self, heatmaps: Tensor) -> None:
         """Whether they are the codec's; see :meth:`batch_decode`."""

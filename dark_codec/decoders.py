@@ -168,8 +168,8 @@ class HeatmapDecoder(nn.Module):
             # arg max
             heatmaps = heatmaps.to(torch.float32)
         recipe = self.recipe
-        kernel = kernels.pick(heatmaps, recipe)
-        if kernel is not None:
+        kernel = kernels.pick(heatmaps) if recipe is not None else None
+        if recipe is not None and kernel is not None:
             return kernel(heatmaps, recipe)
         return self.decode_maps(heatmaps.flatten(0, 1)).to_table()
 

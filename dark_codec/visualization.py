@@ -6,6 +6,7 @@ which colour-blind readers can tell apart; markers differ in shape, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,8 +119,9 @@ def overlay_heatmap(
 
     Args:
         ax (Axes): With the picture, as :func:`draw_picture` draws it.
-        heatmap (np.ndarray | Tensor): Shape (H, W). What is above 1 is drawn as 1, the
-            peak of the training targets, and what is below 0 as 0.
+        heatmap (np.ndarray | Tensor): Shape (H, W). What is above 1 is
+            drawn as 1, the peak of the training targets, and what is below 0
+            as 0.
         corners (np.ndarray): Where the outer corners of the heatmap lie on
             the picture, the points (-0.5, -0.5) and (W - 0.5, H - 0.5) in
             heatmap px: (2, 2), (x, y) in picture px.
@@ -233,16 +235,17 @@ def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
     x, y = point
     left, top = np.floor(x), np.floor(y)
     for i, name in enumerate(QUANTISERS):
-        quantised = quantise_points(torch.tensor(point), name)
-        error = float(np.hypot(*(quantised - point)))
+        to_x, to_y = quantise_points(torch.tensor(point), name).tolist()
+        error = math.hypot(to_x - x, to_y - y)
         ax.annotate(
             '',
-            xy=quantised,
+            xy=(to_x, to_y),
             xytext=(x, y),
             arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
         )
         ax.plot(
-            *quantised,
+            to_x,
+            to_y,
             linestyle='',
             marker=MARKERS[i],
             markersize=15 - 4 * i,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from tool_server import ToolServer
 
 from dark_codec import apply_codec  # before MMPose, for its shims
 
@@ -24,6 +25,7 @@ from dark_codec import apply_codec  # before MMPose, for its shims
 from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
+SERVER = ToolServer()
 NUM_IMAGES = 8
 # Body of a stand-in; zeros end the arguments, so that blanks in them are seen.
 RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
@@ -182,15 +184,22 @@ def free_port() -> int:
 
 
 def call(tool, *arguments, cwd, **env):
-    """Run one of the tools; its output and exit code come back."""
-    shell = ['bash'] if tool.endswith('.sh') else [sys.executable]
-    command = [*shell, TOOLS / tool, *arguments]
+    """Run one of the tools; its output and exit code come back.
+
+    Shell scripts, and tools with other threads or another path, are started
+    as users start them; the others by a server that has done the imports.
+    """
+    command = [str(part) for part in (TOOLS / tool, *arguments)]
     # No PYTHONPATH: a tool has to find its checkout by itself.
     kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    whole = {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **env}
+    if tool.endswith('.py') and not {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
+        return SERVER.run(command, cwd, whole, timeout=600)
+    shell = 'bash' if tool.endswith('.sh') else sys.executable
     return subprocess.run(
-        [str(part) for part in command],
+        [shell, *command],
         cwd=cwd,
-        env={**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **env},
+        env=whole,
         capture_output=True,
         text=True,
         timeout=600,

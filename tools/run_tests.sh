@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Style, types and tests. Usage: [VENV=FOLDER] bash tools/run_tests.sh [ARGS]
-# ARGS are pytest's own, e.g. `tests/test_codec.py -k border` or `-n 2`.
+# ARGS are pytest's own, e.g. `tests/test_codec.py -k border`, or `-n 0` for one process
+# in place of two.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
 
@@ -9,4 +10,6 @@ cd "$ROOT"
 "$VENV/bin/python" -m ruff check .
 "$VENV/bin/python" -m ruff format --check .
 "$VENV/bin/python" -m mypy
-"$VENV/bin/python" -m pytest "$@"
+# two processes: by files, for tests of one share what they have trained
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENV/bin/python" -m pytest \
+    -n 2 --dist loadfile --durations=10 "$@"

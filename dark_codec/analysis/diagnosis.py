@@ -19,10 +19,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ..functional import heatmap_to_input
 from .bootstrap import Estimate, bootstrap
-from .robust import by_image, median, spread
+from .robust import by_image, median, robust_std
 
 KINDS = ('hit', 'swap', 'miss')
 PARTS = ('offset', 'scatter', 'swap', 'miss')
@@ -144,7 +145,7 @@ def diagnose(
     offset = bootstrap(median, grouped, draws=draws)
     kinds = classify(keypoints, radius, offset.value)
     scatter = bootstrap(
-        lambda rows: spread(rows, median(rows)), grouped, draws=draws
+        lambda rows: robust_std(rows, median(rows)), grouped, draws=draws
     )
     stride = _stride(input_size, heatmap_size, alignment)
     parts = error_parts(residuals, kinds, offset.value)
@@ -288,6 +289,6 @@ def _border(
 def _stride(
     input_size: Size, heatmap_size: Size, alignment: str
 ) -> np.ndarray:
-    ends = np.array([[0, 0], [1, 1]])
+    ends = torch.tensor([[0, 0], [1, 1]])
     first, second = heatmap_to_input(ends, input_size, heatmap_size, alignment)
-    return (second - first).astype(np.float64)
+    return (second - first).double().numpy()

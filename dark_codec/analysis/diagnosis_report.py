@@ -202,7 +202,7 @@ def _offset_section(findings: Findings) -> str:
         if expected is not None:
             explained = f'{expected[i]:.3f}'
             left = f'{parts.offset.value[i] - expected[i]:.3f}'
-        spread = parts.scatter.value[i]
+        scatter = parts.scatter.value[i]
         rows.append(
             [
                 axis,
@@ -210,8 +210,8 @@ def _offset_section(findings: Findings) -> str:
                 _interval(in_input, i, digits=2),
                 explained,
                 left,
-                f'{spread:.3f}',
-                f'{spread * parts.stride[i]:.2f}',
+                f'{scatter:.3f}',
+                f'{scatter * parts.stride[i]:.2f}',
             ]
         )
     header = ['prediction - truth of the hits', 'offset, heatmap px']

@@ -1,11 +1,14 @@
-"""What a benchmark ran on."""
+"""Describe what numbers come from: command, machine and versions."""
 
 from __future__ import annotations
 
 import os
 import platform
-from datetime import date
+import shlex
+import sys
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mmengine
@@ -30,6 +33,15 @@ def devices() -> list[str]:
     return list(dict.fromkeys(['cpu', get_device()]))
 
 
+def describe_run() -> dict[str, Any]:
+    """Return the command line, the machine and the numbers of threads."""
+    return dict(
+        command=shlex.join(sys.argv),
+        machine=describe_machine(),
+        threads=describe_threads(),
+    )
+
+
 def describe_machine() -> dict[str, str]:
     """Processor, versions, and how busy the machine was."""
     versions = dict(
@@ -42,10 +54,11 @@ def describe_machine() -> dict[str, str]:
         dark_codec=__version__,
     )
     machine = dict(
-        date=date.today().isoformat(),
+        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
         processor=_processor(),
         cores=str(_usable_cores()),
         system=platform.platform(),
+        device=get_device(),
         **versions,
     )
     if get_device() == 'cuda':

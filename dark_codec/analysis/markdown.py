@@ -1,14 +1,32 @@
 """Tables in markdown, and pages with places for them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 _BLOCK = re.compile(r'(<!-- table (\S+) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text and the others are numbers."""
-    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
+def markdown(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    text: Collection[int] = (0,),
+) -> str:
+    """Make a table.
+
+    Args:
+        header (Sequence[str]): Names of the columns.
+        rows (Iterable[Sequence[str]]): Their cells.
+        text (Collection[int]): Numbers of the columns that hold text, on the
+            left of their cells. The others hold numbers, on the right.
+
+    Examples:
+        >>> print(markdown(['decoder', 'px'], [['argmax', '0.38']]))
+        | decoder | px |
+        | --- | ---: |
+        | argmax | 0.38 |
+    """
+    rule = ['---' if i in text else '---:' for i in range(len(header))]
+    lines = [header, rule, *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Medians and spreads of keypoints, NaN where there is none."""
+"""Medians and deviations of keypoints, NaN where there is none."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def median(vectors: np.ndarray) -> np.ndarray:
     return np.median(flat, 0) if len(flat) else np.full(flat.shape[1], np.nan)
 
 
-def spread(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def robust_std(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Robust standard deviation round a centre, for each component.
 
     The median absolute deviation, scaled to the standard deviation of a

@@ -22,9 +22,11 @@ Numerical failure comes back as a mask, never as NaN.
 from .coords import (
     ALIGNMENTS,
     covariance_to_input,
+    frame_of,
     heatmap_to_input,
     input_to_heatmap,
     scale_covariance,
+    scale_points,
 )
 from .covariance import spread, unknown_where
 from .encode import QUANTISERS, encode_biased, encode_unbiased
@@ -60,6 +62,7 @@ __all__ = [
     'encode_unbiased',
     'find_peaks',
     'fit_gaussian',
+    'frame_of',
     'gather_windows',
     'gaussian_kernel',
     'heatmap_to_input',
@@ -74,6 +77,7 @@ __all__ = [
     'quarter_shift',
     'raw_stencil',
     'scale_covariance',
+    'scale_points',
     'spread',
     'unknown_where',
 ]

@@ -14,6 +14,10 @@ from torch import Tensor
 
 from .coords import Size
 
+# Of an exponential; less is 0. Products of smaller values are subnormal, and
+# processors take ten times as long for such numbers.
+_LOWEST = -40.0
+
 QUANTISERS = ('floor', 'ceil', 'round')
 
 
@@ -41,42 +45,54 @@ def _visible_gaussians(
     ``radius`` outside of the map; the latter two also lose their weight.
 
     Returns:
-        tuple: centres with harmless numbers where not finite, a mask of what
-        is drawn and the keypoint weights, the latter two shaped as
-        ``visible``.
+        tuple: centres with harmless numbers where they are left out for the
+        latter two, a mask of what is drawn and the keypoint weights, both
+        shaped as ``visible``.
     """
-    finite = (centres[..., 0] + centres[..., 1]).isfinite()
-    centres = torch.where(finite[..., None], centres, 0.0)
-    inside = finite
-    for axis, length in enumerate(size):
-        centre = centres[..., axis]
-        # MMPose's rule to the pixel: its patch is [c - radius, c + radius + 1)
-        inside = (
-            inside & (centre - radius < length) & (centre + (radius + 1) >= 0)
-        )
+    x, y = centres.unbind(-1)
+    # MMPose's rule to the pixel: its patch is [c - radius, c + radius + 1).
+    # Comparisons with NaN are False.
+    nearest, (right, bottom) = -(radius + 1), (n + radius for n in size)
+    inside = (x >= nearest) & (x < right) & (y >= nearest) & (y < bottom)
+    centres = torch.where(inside[..., None], centres, 0.0)
     labelled = visible >= 0.5
     weights = torch.where(labelled & ~inside, 0.0, visible)
     return centres, labelled & inside, weights
 
 
-def _profile(
-    centres: Tensor, length: int, sigma: float, radius: float = math.inf
+def _draw(
+    centres: Tensor,
+    drawn: Tensor,
+    size: Size,
+    sigma: float,
+    radius: float = math.inf,
 ) -> Tensor:
-    """One axis of a Gaussian: (...) centres to (..., length) values."""
-    pixels = torch.arange(length, dtype=torch.float32, device=centres.device)
+    """Gaussians with these centres (B, N, K, 2), maximum over N.
+
+    Args:
+        centres (Tensor): In heatmap px, finite.
+        drawn (Tensor): Which of them are drawn, (B, N, K), bool.
+        size (tuple[int, int]): Of the heatmaps, (W, H).
+        sigma (float): Standard deviation in heatmap px.
+        radius (float): Where they are cut off along each axis, in heatmap px.
+
+    Returns:
+        Tensor: Heatmaps (B, K, H, W), float32.
+    """
+    pixels = torch.arange(
+        max(size), dtype=torch.float32, device=centres.device
+    )
+    # both axes at once: (B, N, K, 2, max(W, H))
     distance = pixels - centres[..., None]
-    profile = (distance * distance * (-0.5 / sigma**2)).exp()
-    if math.isfinite(radius):
-        profile = profile * (distance.abs() <= radius)
-    return profile
-
-
-def _outer_max(profile_x: Tensor, profile_y: Tensor) -> Tensor:
-    """(B, N, K, W) and (B, N, K, H) to (B, K, H, W), maximum over N."""
-    heatmaps = profile_y[..., :, None] * profile_x[..., None, :]
-    if heatmaps.shape[1] == 1:
-        return heatmaps[:, 0]
-    return heatmaps.amax(1)
+    exponent = distance * distance * (-0.5 / sigma**2)
+    seen = (exponent > _LOWEST) & drawn[..., None, None]
+    if radius < math.inf:
+        seen = seen & (distance.abs() <= radius)
+    profiles = exponent.clamp(min=_LOWEST).exp() * seen
+    across, down = profiles[..., 0, : size[0]], profiles[..., 1, : size[1]]
+    heatmaps = down[..., :, None] * across[..., None, :]
+    # to look for the maximum of one would cost as much as all else
+    return heatmaps[:, 0] if heatmaps.shape[1] == 1 else heatmaps.amax(1)
 
 
 def encode_unbiased(
@@ -96,14 +112,11 @@ def encode_unbiased(
         not finite or farther than 3 sigma outside of the map. Both float32.
         Several instances are merged by their maximum.
     """
-    width, height = heatmap_size
     points, visible = points.to(torch.float32), visible.to(torch.float32)
     centres, drawn, weights = _visible_gaussians(
         points, visible, heatmap_size, 3 * sigma
     )
-    profile_x = _profile(centres[..., 0], width, sigma) * drawn[..., None]
-    profile_y = _profile(centres[..., 1], height, sigma)
-    return _outer_max(profile_x, profile_y), weights
+    return _draw(centres, drawn, heatmap_size, sigma), weights
 
 
 def encode_biased(
@@ -132,12 +145,9 @@ def encode_biased(
     Raises:
         ValueError: If ``quantise`` is unknown.
     """
-    width, height = heatmap_size
     points, visible = points.to(torch.float32), visible.to(torch.float32)
     centres, drawn, weights = _visible_gaussians(
         quantise_points(points, quantise), visible, heatmap_size, 3 * sigma
     )
-
-    profile_x = _profile(centres[..., 0], width, sigma, 3 * sigma)
-    profile_y = _profile(centres[..., 1], height, sigma, 3 * sigma)
-    return _outer_max(profile_x * drawn[..., None], profile_y), weights
+    heatmaps = _draw(centres, drawn, heatmap_size, sigma, 3 * sigma)
+    return heatmaps, weights

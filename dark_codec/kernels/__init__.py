@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .recipe import Recipe
 
-__all__ = ['CHOICES', 'VARIABLE', 'Kernel', 'Recipe', 'pick']
+__all__ = ['CHOICES', 'VARIABLE', 'Kernel', 'Recipe', 'load', 'pick']
 
 Kernel = Callable[[Tensor, Recipe], Tensor]
 
@@ -48,12 +48,11 @@ _WITHOUT = dict(
 )
 
 
-def pick(heatmaps: Tensor, recipe: Recipe | None) -> Kernel | None:
+def pick(heatmaps: Tensor) -> Kernel | None:
     """The kernel that decodes heatmaps, None for the reference.
 
     Args:
         heatmaps (Tensor): Shape (B, K, H, W).
-        recipe (Recipe, optional): The decoder's.
 
     Returns:
         Callable | None: ``decode(heatmaps, recipe)``, which gives the table
@@ -64,7 +63,7 @@ def pick(heatmaps: Tensor, recipe: Recipe | None) -> Kernel | None:
         RuntimeError: If it forces a kernel that cannot decode these
             heatmaps.
     """
-    if recipe is None or _is_traced(heatmaps):
+    if _is_traced(heatmaps):
         return None
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
@@ -91,7 +90,12 @@ def _is_traced(heatmaps: Tensor) -> bool:
 
 
 @lru_cache
-def _load(name: str) -> Kernel | ImportError:
+def load(name: str) -> Kernel | ImportError:
+    """A kernel, or why it cannot be imported.
+
+    Args:
+        name (str): ``'numba'`` or ``'triton'``.
+    """
     try:
         module: Any = import_module(f'.{_MODULES[name]}', __name__)
     except ImportError as error:
@@ -99,9 +103,9 @@ def _load(name: str) -> Kernel | ImportError:
     return module.decode
 
 
-@lru_cache  # says so once
+@lru_cache  # logs once
 def _kernel_or_log(name: str) -> Kernel | None:
-    kernel = _load(name)
+    kernel = load(name)
     if isinstance(kernel, ImportError):
         print_log(f'Without {name} ({kernel}), {_WITHOUT[name]}', 'current')
         return None
@@ -121,7 +125,7 @@ def _forced(name: str, device: torch.device) -> Kernel:
             f'{VARIABLE}={name} cannot decode heatmaps on {device}{hint}. '
             f'Without {VARIABLE} the kernel that fits is taken'
         )
-    kernel = _load(name)
+    kernel = load(name)
     if isinstance(kernel, ImportError):
         raise RuntimeError(
             f'{VARIABLE}={name}, but its kernel cannot be imported: {kernel}'

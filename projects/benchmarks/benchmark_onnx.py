@@ -19,6 +19,7 @@ import onnx
 import onnxruntime
 
 from dark_codec.analysis.machine import describe_machine
+from dark_codec.analysis.markdown import markdown
 from dark_codec.cli import add_cfg_options, read_config, run_tool
 from dark_codec.cli.export import (
     build_codec,
@@ -107,17 +108,15 @@ def measure(
 def print_table(batch: int, timings: dict[str, Timing]) -> None:
     """Medians and quartiles in milliseconds, and shares of the network."""
     network = timings[NETWORK].median
-    print(f'\n| batch {batch} | one graph, ms | decoder alone, ms | share |')
-    print('| --- | ---: | ---: | ---: |')
-    print(f'| {NETWORK} | {_cell(timings[NETWORK])} | | |')
+    header = [f'batch {batch}', 'one graph, ms', 'decoder alone, ms', 'share']
+    rows = [[NETWORK, _cell(timings[NETWORK]), '', '']]
     for name in timings:
         if f'{name}, {ALONE}' not in timings:
             continue
         alone = timings[f'{name}, {ALONE}']
-        print(
-            f'| {name} | {_cell(timings[name])} | {_cell(alone)} '
-            f'| {100 * alone.median / network:.2f} % |'
-        )
+        share = f'{100 * alone.median / network:.2f} %'
+        rows.append([name, _cell(timings[name]), _cell(alone), share])
+    print('\n' + markdown(header, rows))
 
 
 def _cell(timing: Timing) -> str:

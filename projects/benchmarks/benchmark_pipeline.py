@@ -30,6 +30,7 @@ from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
 from dark_codec.analysis.machine import describe_machine
+from dark_codec.analysis.markdown import markdown
 from projects.benchmarks.timing import wait_for
 
 _VARIANTS = {'GenerateTarget': False, 'targets_on_device': True}
@@ -159,16 +160,14 @@ def main() -> None:
     loader = cfg.train_dataloader
     print(
         f'batches of {loader.batch_size}, {loader.num_workers} workers, '
-        f'device {get_device()}; median [quartiles] of {args.turns} turns\n\n'
-        '| targets | samples a second | bytes a sample |\n'
-        '| --- | ---: | ---: |'
+        f'device {get_device()}; median [quartiles] of {args.turns} turns\n'
     )
+    rows = []
     for name, found in results.items():
         low, high = found['quartiles']
-        print(
-            f'| {name} | {found["samples_per_second"]:.0f} '
-            f'[{low:.0f}, {high:.0f}] | {found["bytes_per_sample"]:.0f} |'
-        )
+        speed = f'{found["samples_per_second"]:.0f} [{low:.0f}, {high:.0f}]'
+        rows.append([name, speed, f'{found["bytes_per_sample"]:.0f}'])
+    print(markdown(['targets', 'samples a second', 'bytes a sample'], rows))
     if args.out is not None:
         results = dict(machine=describe_machine(), **results)
         args.out.write_text(json.dumps(results, indent=1))

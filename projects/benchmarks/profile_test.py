@@ -30,6 +30,7 @@ from mmengine.runner import Runner
 from mmpose.registry import KEYPOINT_CODECS
 
 from dark_codec.analysis.machine import describe_machine
+from dark_codec.analysis.markdown import markdown
 from dark_codec.cli import (
     UserError,
     add_common_arguments,
@@ -124,14 +125,17 @@ def _is_ours(path: str) -> bool:
 
 def print_table(results: dict[str, dict[str, float]]) -> None:
     """Seconds and percent of the whole, by stage and codec."""
-    print('| stage | ' + ' | '.join(f'{n} s | %' for n in results) + ' |')
-    print('| --- |' + ' ---: |' * 2 * len(results))
+    header = ['stage']
+    for name in results:
+        header += [f'{name} s', '%']
+    rows = []
     for stage in STAGES:
-        cells = []
+        row = [stage]
         for found in results.values():
             percent = 100 * found[stage] / sum(found.values())
-            cells.append(f'{found[stage]:.4f} | {percent:.2f}')
-        print(f'| {stage} | ' + ' | '.join(cells) + ' |')
+            row += [f'{found[stage]:.4f}', f'{percent:.2f}']
+        rows.append(row)
+    print(markdown(header, rows))
 
 
 def build(args: argparse.Namespace) -> Runner:

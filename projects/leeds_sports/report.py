@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmengine.config import Config
 
+from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.prediction import (
     DARK,
     DECODERS,
@@ -53,14 +54,12 @@ def parse_args() -> argparse.Namespace:
 
 def table(head: str, rows: dict[str, list[float]]) -> str:
     """Markdown of PCK in percent at :data:`THRESHOLDS`."""
-    lines = [
-        f'| {head} | ' + ' | '.join(f'PCK@{t}' for t in THRESHOLDS) + ' |',
-        '|---' + '|---:' * len(THRESHOLDS) + '|',
+    header = [head, *(f'PCK@{t}' for t in THRESHOLDS)]
+    cells = [
+        [name, *(f'{100 * value:.1f}' for value in values)]
+        for name, values in rows.items()
     ]
-    for name, values in rows.items():
-        cells = ' | '.join(f'{100 * value:.1f}' for value in values)
-        lines.append(f'| {name} | {cells} |')
-    return '\n'.join(lines) + '\n'
+    return markdown(header, cells) + '\n'
 
 
 def pck(metrics: dict[str, float], joint: str = '') -> list[float]:

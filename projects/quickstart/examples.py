@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.ndimage import maximum_filter
 
 from dark_codec.analysis.prediction import DARK, Prediction
@@ -97,11 +98,13 @@ def _example(
     }
     dark = codecs[DARK]
     truth = input_to_heatmap(
-        prediction.to_input(prediction.truth)[figure, keypoint],
+        torch.from_numpy(
+            prediction.to_input(prediction.truth)[figure, keypoint]
+        ),
         dark.input_size,
         dark.heatmap_size,
         dark.alignment,
-    )
+    ).numpy()
     names = prediction.runner.test_dataloader.dataset.metainfo[
         'keypoint_id2name'
     ]

@@ -10,9 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.prediction import DARK, Prediction, predict
 from dark_codec.cli import prepare
+from dark_codec.engine.progress import Progress
 
+from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all
 from .examples import choose_examples
 from .pictures import (
@@ -22,8 +25,8 @@ from .pictures import (
     draw_quantisation_errors,
 )
 from .quantisation import quantisation_errors, usual_keypoint
-from .report import render_report
-from .table import environment, markdown, table_rows
+from .report import finding, render_report
+from .table import score_table, table_rows
 from .training import CONFIG, checkpoint, read_curve
 from .workdir import WorkDir
 
@@ -39,20 +42,14 @@ def evaluate_and_write(
         options (dict): Settings that replace those of the config.
 
     Returns:
-        str: The table, markdown.
+        str: The table, markdown, and what it says.
     """
     started = time.monotonic()
-    cfg = Config.fromfile(CONFIG)
-    cfg.merge_from_dict(options)
-    cfg.work_dir = str(work_dir.training)
-    cfg.load_from = str(checkpoint(work_dir.training, epochs))
-    cfg.launcher = 'none'
-    # a process of its own would inherit, and could outlive, the folder's lock
-    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
-    prepare(cfg, ('test',))
-    prediction = predict(cfg)
-    scores = score_all(prediction)
-    print('Drawing', flush=True)
+    with Progress('Predicting') as progress:
+        with chatter_to(work_dir.log, hear_test(progress)):
+            cfg = _config(work_dir, epochs, options)
+            prediction = predict(cfg)
+            scores = score_all(prediction)
     for name, figure in _draw(prediction, scores, work_dir).items():
         figure.savefig(work_dir.path / f'{name}.png', dpi=100)
     record = dict(
@@ -64,10 +61,22 @@ def evaluate_and_write(
         seed=cfg.randomness.seed,
         sessions=work_dir.sessions,
         seconds_evaluation=round(time.monotonic() - started, 1),
-        **environment(),
+        **describe_run(),
     )
     _write(work_dir.path, scores, record)
-    return markdown(scores)
+    return f'{score_table(scores)}\n{finding(scores)}'
+
+
+def _config(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> Config:
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(work_dir.training)
+    cfg.load_from = str(checkpoint(work_dir.training, epochs))
+    cfg.launcher = 'none'
+    # a process of its own would inherit, and could outlive, the folder's lock
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    prepare(cfg, ('test',))
+    return cfg
 
 
 def _draw(
@@ -88,6 +97,6 @@ def _draw(
 
 
 def _write(folder: Path, scores: dict[str, Score], record: dict) -> None:
-    (folder / 'table.md').write_text(markdown(scores))
+    (folder / 'table.md').write_text(score_table(scores))
     (folder / 'table.json').write_text(json.dumps(record, indent=2) + '\n')
     (folder / 'report.md').write_text(render_report(scores, record))

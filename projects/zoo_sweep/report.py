@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.markdown import fill, markdown
 
 _STATUSES = ('passed', 'failed', 'refused', 'skipped')
 _REASON_LENGTH = 110
@@ -60,8 +60,7 @@ def fill_page(page: Path, rows: list[dict], names: list[str]) -> None:
 
 
 def _counts_table(rows: list[dict]) -> str:
-    lines = ['| replaced codec | configs | passed | failed | skipped |']
-    lines.append('| --- | ---: | ---: | ---: | ---: |')
+    lines = []
     tried: dict[str, list[dict]] = {}
     for row in rows:
         if row['status'] != 'refused':
@@ -69,48 +68,48 @@ def _counts_table(rows: list[dict]) -> str:
     everything = [row for found in tried.values() for row in found]
     for codec, found in [*sorted(tried.items()), ('all', everything)]:
         counts = count(found)
-        lines.append(
-            f'| {codec} | {len(found)} | {counts["passed"]} | '
-            f'{counts["failed"]} | {counts["skipped"]} |'
-        )
-    return '\n'.join(lines)
+        numbers = (counts[name] for name in ('passed', 'failed', 'skipped'))
+        lines.append([codec, str(len(found)), *map(str, numbers)])
+    header = ['replaced codec', 'configs', 'passed', 'failed', 'skipped']
+    return markdown(header, lines)
 
 
 def _passed_table(rows: list[dict]) -> str:
-    lines = [
-        '| config | replaced | backbone, head | input | K | data | batch | '
-        'error, px | loss | s | GB | notes |',
-        '| --- | --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: '
-        '| ---: | --- |',
-    ]
+    lines = []
     for row in sorted(rows, key=lambda row: row['config']):
         if row['status'] != 'passed':
             continue
         w, h = row['input_size']
         lines.append(
-            f'| {_short(row["config"])} | '
-            f'{row["codec"].removesuffix("Heatmap")} | '
-            f'{row["backbone"]}, {row["head"].removesuffix("Head")} | '
-            f'{w}x{h} | {row["keypoints"]} | {row["samples"]} | '
-            f'{row["batch"]} | '
-            f'{row["error_px"]:.3f} | {row["loss"]:.2g} | '
-            f'{row["seconds"]:.1f} | {row["peak_gb"]:.1f} | '
-            f'{", ".join(row["notes"])} |'
+            [
+                _short(row['config']),
+                row['codec'].removesuffix('Heatmap'),
+                f'{row["backbone"]}, {row["head"].removesuffix("Head")}',
+                f'{w}x{h}',
+                str(row['keypoints']),
+                row['samples'],
+                str(row['batch']),
+                f'{row["error_px"]:.3f}',
+                f'{row["loss"]:.2g}',
+                f'{row["seconds"]:.1f}',
+                f'{row["peak_gb"]:.1f}',
+                ', '.join(row['notes']),
+            ]
         )
-    return '\n'.join(lines)
+    header = ['config', 'replaced', 'backbone, head', 'input', 'K', 'data']
+    header += ['batch', 'error, px', 'loss', 's', 'GB', 'notes']
+    return markdown(header, lines, text=(0, 1, 2, 3, 5, 11))
 
 
 def _others_table(rows: list[dict]) -> str:
     found = [r for r in rows if r['status'] not in ('passed', 'refused')]
     if not found:
         return 'None.'
-    lines = ['| config | status | reason |', '| --- | --- | --- |']
-    for row in found:
-        lines.append(
-            f'| {_short(row["config"])} | {row["status"]} | '
-            f'{_cell(row["reason"])} |'
-        )
-    return '\n'.join(lines)
+    lines = [
+        [_short(row['config']), row['status'], _cell(row['reason'])]
+        for row in found
+    ]
+    return markdown(['config', 'status', 'reason'], lines, text=(0, 1, 2))
 
 
 def _refused_table(rows: list[dict]) -> str:
@@ -120,10 +119,11 @@ def _refused_table(rows: list[dict]) -> str:
         if row['status'] == 'refused':
             family = '/'.join(row['config'].split('/')[:2])
             families[family, _cell(row['reason'])] += 1
-    lines = ['| family | configs | message |', '| --- | ---: | --- |']
-    for (family, reason), number in sorted(families.items()):
-        lines.append(f'| {family} | {number} | {reason} |')
-    return '\n'.join(lines)
+    lines = [
+        [family, str(number), reason]
+        for (family, reason), number in sorted(families.items())
+    ]
+    return markdown(['family', 'configs', 'message'], lines, text=(0, 2))
 
 
 def _short(config: str) -> str:

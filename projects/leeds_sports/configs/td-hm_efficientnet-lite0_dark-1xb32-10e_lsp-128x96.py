@@ -17,11 +17,11 @@ train_cfg = dict(max_epochs=10, val_interval=1)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.01)
 )
+# The cosine ends where the training does: MMEngine sets its `end`.
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=200, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        end=10,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),

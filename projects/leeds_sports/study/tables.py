@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.robust import median, spread
+from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.robust import median, robust_std
 from dark_codec.functional.encode import quantise_points
 
-from .comparisons import Row, Table
+from .comparisons import BUDGETS, SHORT, Row, Table
 from .evaluation import Decoded
 
 THRESHOLDS = (0.2, 0.1, 0.05)
@@ -109,7 +111,8 @@ def _rounding(row: Row, label: np.ndarray) -> np.ndarray:
     """
     quantise = 'floor' if '_biased-floor-' in row.config else 'round'
     middle = 0.5 if quantise == 'floor' else 0.0
-    return quantise_points(label, quantise) - label + middle
+    quantised = quantise_points(torch.from_numpy(label), quantise).numpy()
+    return quantised - label + middle
 
 
 def _by_seed(sums: np.ndarray, counts: np.ndarray) -> dict[str, list[float]]:
@@ -138,11 +141,11 @@ def _offset(
 
 def _scatter(row: Row, seeds: list[Decoded], found: np.ndarray) -> list[float]:
     offsets = np.concatenate([one.offset[row.decoder][found] for one in seeds])
-    deviation = spread(offsets, median(offsets))
+    deviation = robust_std(offsets, median(offsets))
     return [round(float(n), 3) for n in deviation]
 
 
-def markdown(table: Table, numbers: dict[str, Any]) -> str:
+def comparison_table(table: Table, numbers: dict[str, Any]) -> str:
     """A table with one line a row.
 
     Args:
@@ -157,7 +160,7 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
     several = any(len(_seeds(entry)) > 1 for entry in numbers.values())
     heads += ['PCK@0.1 of each seed'] * several
     heads += [_EXTRA[table.extra]] if table.extra else []
-    lines = [heads, ['---', *['---:'] * (len(heads) - 1)]]
+    lines = []
     for label, entry in numbers.items():
         values = entry['values']
         cells = [label, *(f'{values[name][0]:.1f}' for name in _NAMES[:3])]
@@ -170,7 +173,7 @@ def markdown(table: Table, numbers: dict[str, Any]) -> str:
         if table.extra == 'rounding':
             cells.append('{:.0f} [{:.0f}, {:.0f}]'.format(*values['rounding']))
         lines.append(cells)
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return markdown(heads, lines)
 
 
 def _seeds(entry: dict[str, Any]) -> list[float]:
@@ -185,6 +188,30 @@ def _difference(entry: dict[str, Any], name: str) -> str:
     return f'{value} [{low}, {high}]'
 
 
+def budgets(numbers: dict[str, Any]) -> str:
+    """What training longer changes, in markdown.
+
+    Args:
+        numbers (dict[str, Any]): All tables, by name.
+
+    Returns:
+        str: One line a comparison, with the differences in PCK@0.1 and
+        PCK@0.05 after either budget.
+    """
+    heads = [f'{m}, {b}' for m in _COMPARED[:2] for b in ('short', 'long')]
+    lines = ['| size | | ' + ' | '.join(heads) + ' |']
+    lines += ['| --- | --- |' + ' ---: |' * len(heads)]
+    for size, what, table, label in BUDGETS:
+        entries = [numbers[SHORT + table][label], numbers[table][label]]
+        cells = [
+            _difference(entry, name)
+            for name in _COMPARED[:2]
+            for entry in entries
+        ]
+        lines.append('| ' + ' | '.join([size, what, *cells]) + ' |')
+    return '\n'.join(lines)
+
+
 def costs(runs: list[dict[str, Any]]) -> str:
     """What each training took, in markdown.
 
@@ -194,8 +221,12 @@ def costs(runs: list[dict[str, Any]]) -> str:
     Returns:
         str: One line a training.
     """
-    line = '| {config} | {seed} | {iterations} | {minutes:.1f} | {loss:.5f} |'
-    lines = ['| config | seed | iterations | minutes | loss |']
-    lines += ['|---|---:|---:|---:|---:|']
-    lines += [line.format(**run) for run in runs]
-    return '\n'.join(lines)
+    formats = (
+        '{config}',
+        '{seed}',
+        '{iterations}',
+        '{minutes:.1f}',
+        '{loss:.5f}',
+    )
+    rows = [[text.format(**run) for text in formats] for run in runs]
+    return markdown(['config', 'seed', 'iterations', 'minutes', 'loss'], rows)

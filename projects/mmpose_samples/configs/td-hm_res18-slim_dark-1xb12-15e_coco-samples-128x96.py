@@ -77,13 +77,10 @@ test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=15, val_interval=5)
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=20, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, end=20, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        begin=0,
-        end=15,
-        eta_min=4e-5,
-        by_epoch=True,
+        eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),
 ]

@@ -16,11 +16,11 @@ codec = dict(type='DARKCodec', input_size=(96, 128), alignment='half_pixel')
 
 train_cfg = dict(max_epochs=12, val_interval=1)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01))
+# The cosine ends where the training does: MMEngine sets its `end`.
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=100, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        end=12,
         eta_min_ratio=0.01,
         convert_to_iter_based=True,
     ),

@@ -4,16 +4,6 @@ _base_ = [
 ]
 codec = dict(input_size=(48, 64), sigma=1.0)
 
-epochs = 6
-train_cfg = dict(max_epochs=epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=100, by_epoch=False),
-    dict(
-        type='CosineAnnealingLR',
-        end=epochs,
-        eta_min_ratio=0.01,
-        convert_to_iter_based=True,
-    ),
-]
+train_cfg = dict(max_epochs=6)
 test_evaluator = dict(type='TorsoPCK', _delete_=True)
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))

@@ -14,19 +14,9 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 
-epochs = 2
-train_cfg = dict(max_epochs=epochs)
+train_cfg = dict(max_epochs=2)
 train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, fused=True))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=200, by_epoch=False),
-    dict(
-        type='CosineAnnealingLR',
-        end=epochs,
-        eta_min_ratio=0.01,
-        convert_to_iter_based=True,
-    ),
-]
 
 # sigma is 1 heatmap px at every size. The rule (height / 32) would give 0.5
 # for 64x48 and 0.75 for 96x72: pixels do not sample so narrow a Gaussian.

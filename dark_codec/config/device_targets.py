@@ -1,0 +1,137 @@
+"""``targets_on_device = True`` of a config, carried out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmpose.datasets.transforms import PackPoseInputs
+from mmpose.registry import MODELS
+
+from .tree import find_all, set_logged, type_name, unscoped
+
+# Where pipelines for training are. A train_pipeline at the top level is not
+# among them: it may be a base's that nothing uses.
+_TRAINING = ('train_dataloader', 'custom_hooks')
+_WEIGHTS = 'dataset_keypoint_weights'
+_META_KEYS = inspect.signature(PackPoseInputs).parameters['meta_keys'].default
+
+
+def move_targets_to_device(cfg: Config) -> None:
+    """Replace GenerateTarget by a batch augment in a config.
+
+    Takes it out of the training pipelines, lets PackPoseInputs hand the
+    keypoints on, and adds ``BatchGenerateTarget`` to the data preprocessor.
+    What has been moved before is left as it is.
+
+    Args:
+        cfg (Config): A whole config whose GenerateTargets have a DARKCodec.
+            It is changed in place.
+
+    Raises:
+        ValueError: If the targets cannot be rendered on the device.
+    """
+    preprocessor = _preprocessor(cfg)
+    found = list(_pipelines({key: cfg.get(key) for key in _TRAINING}))
+    augments = list(preprocessor.get('batch_augments') or [])
+    if not found:
+        if any(type_name(a) == 'BatchGenerateTarget' for a in augments):
+            return
+        raise ValueError(
+            'targets_on_device=True, but no training pipeline has a '
+            'GenerateTarget that could be moved'
+        )
+    augment = _augment([_target(path, node[key]) for path, node, key in found])
+    packs = _packs(cfg)
+    for path, node, key in found:
+        kept = [t for t in node[key] if type_name(t) != 'GenerateTarget']
+        set_logged(node, key, kept, path)
+    for path, pack in packs:
+        set_logged(pack, 'pack_transformed', True, path)
+        if augment.get('use_dataset_keypoint_weights'):
+            keys = tuple(pack.get('meta_keys', _META_KEYS))
+            if _WEIGHTS not in keys:
+                set_logged(pack, 'meta_keys', (*keys, _WEIGHTS), path)
+    set_logged(
+        preprocessor,
+        'batch_augments',
+        [*augments, augment],
+        'model.data_preprocessor',
+    )
+    print_log(
+        'DARKCodec: targets are rendered on the training device',
+        logger='current',
+    )
+
+
+def _preprocessor(cfg: Config) -> dict:
+    preprocessor: Any = cfg.model.get('data_preprocessor') or {}
+    kind = preprocessor.get('type')
+    if isinstance(kind, str):
+        kind = MODELS.get(kind)
+    known = inspect.signature(kind).parameters if kind is not None else {}
+    if 'batch_augments' not in known:
+        raise ValueError(
+            'targets_on_device=True needs a model.data_preprocessor that '
+            'takes batch_augments, such as PoseDataPreprocessor, got '
+            f'{type_name(preprocessor)}'
+        )
+    return preprocessor
+
+
+def _pipelines(node: Any, path: str = '') -> Iterator[tuple[str, Any, Any]]:
+    """Pipelines with a GenerateTarget: path, parent and key."""
+    if not isinstance(node, (list, tuple, dict)):
+        return
+    pairs: Any = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        below = f'{path}.{key}' if path else key
+        if isinstance(value, (list, tuple)) and any(
+            type_name(child) == 'GenerateTarget' for child in value
+        ):
+            yield below, node, key
+        else:
+            yield from _pipelines(value, below)
+
+
+def _target(path: str, pipeline: list[dict]) -> dict:
+    """The GenerateTarget of a pipeline, if nothing else uses its targets."""
+    names = [type_name(transform) for transform in pipeline]
+    place = names.index('GenerateTarget')
+    users = [n for n in names[place + 1 :] if n != 'PackPoseInputs']
+    if users:
+        raise ValueError(
+            f'targets_on_device=True, but in {path} {users} follow '
+            'GenerateTarget and may need its heatmaps or change the '
+            'keypoints; put them before it'
+        )
+    return pipeline[place]
+
+
+def _augment(targets: list[dict]) -> dict:
+    """The batch augment that does what all these GenerateTargets do."""
+    settings = [unscoped(target) for target in targets]
+    if any(other != settings[0] for other in settings):
+        raise ValueError(
+            'targets_on_device=True needs the same GenerateTarget in all '
+            f'training pipelines, got {settings}'
+        )
+    settings[0].pop('target_type', None)  # deprecated, without effect
+    return {**settings[0], 'type': 'BatchGenerateTarget'}
+
+
+def _packs(cfg: Config) -> list[tuple[str, dict]]:
+    packs = [
+        pack
+        for key in _TRAINING
+        for pack in find_all(cfg.get(key), 'PackPoseInputs', key)
+    ]
+    if not packs:
+        raise ValueError(
+            'targets_on_device=True, but no training pipeline has a '
+            'PackPoseInputs, which would hand the keypoints on'
+        )
+    return packs

@@ -1,0 +1,204 @@
+"""What pip users get: the wheel and the sdist, built and installed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from config_files import FILES, ROOT
+from mmengine.config import Config
+from tiny_run import write_config, write_data
+
+import dark_codec
+
+FOLDERS = ['configs', 'tools']
+# What only a checkout can use.
+LEFT_OUT = {
+    'tools/setup_env.sh',
+    'tools/quickstart.sh',
+    'tools/run_tests.sh',
+}
+JUNK = shutil.ignore_patterns(
+    '__pycache__', '.*', 'data', 'outputs', 'work_dirs', '*.egg-info'
+)
+
+
+def files_below(folder, *parts):
+    return {
+        path.relative_to(folder).as_posix()
+        for part in parts
+        for path in (folder / part).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
+def run(*command, cwd, **env):
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', **env},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope='module')
+def checkout(tmp_path_factory):
+    """A copy: building leaves files behind."""
+    folder = tmp_path_factory.mktemp('release') / 'checkout'
+    return shutil.copytree(ROOT, folder, ignore=JUNK)
+
+
+@pytest.fixture(scope='module')
+def built(checkout):
+    """As ``python -m build`` makes them: the wheel from the sdist."""
+    run(sys.executable, '-m', 'build', '--no-isolation', cwd=checkout)
+    (sdist,) = (checkout / 'dist').glob('*.tar.gz')
+    (wheel,) = (checkout / 'dist').glob('*.whl')
+    return sdist, wheel
+
+
+@pytest.fixture(scope='module')
+def installed(built, tmp_path_factory):
+    """The environment of a process that sees the wheel, not the checkout."""
+    site = tmp_path_factory.mktemp('site')
+    _, wheel = built
+    options = ['--no-deps', '--no-index', '--target', site]
+    run(sys.executable, '-m', 'pip', 'install', *options, wheel, cwd=site)
+    return dict(PYTHONPATH=str(site))
+
+
+def test_names_hold_the_version(built):
+    sdist, wheel = built
+    version = dark_codec.__version__
+    assert sdist.name == f'dark_codec-{version}.tar.gz'
+    assert wheel.name == f'dark_codec-{version}-py3-none-any.whl'
+
+
+def test_the_changelog_begins_with_this_version():
+    headings = re.findall(
+        r'^## (\S+)', (ROOT / 'CHANGELOG.md').read_text(), flags=re.M
+    )
+    assert headings[0] == dark_codec.__version__
+
+
+def test_wheel(built):
+    """The package with configs and tools as MMPose has them, and no more."""
+    _, wheel = built
+    names = set(zipfile.ZipFile(wheel).namelist())
+    names = {name for name in names if '.dist-info/' not in name}
+    package = {
+        f'dark_codec/{name}' for name in files_below(ROOT / 'dark_codec', '.')
+    }
+    mim = files_below(ROOT, *FOLDERS) - LEFT_OUT | {'model-index.yml'}
+    assert names == package | {f'dark_codec/.mim/{name}' for name in mim}
+
+
+def test_sdist(built):
+    """Enough to test and to document what it holds."""
+    sdist, _ = built
+    top = sdist.name.removesuffix('.tar.gz')
+    with tarfile.open(sdist) as archive:
+        names = {member.name for member in archive if member.isfile()}
+    names = {name.removeprefix(f'{top}/') for name in names}
+    folders = ['dark_codec', 'docs', 'projects', 'requirements', 'tests']
+    expected = files_below(ROOT, *folders, *FOLDERS)
+    drawn = ('docs/_build/', 'docs/images/concepts/')
+    assert {name for name in expected if not name.startswith(drawn)} <= names
+    assert {'setup.py', 'setup.cfg', 'pyproject.toml', 'LICENSE'} < names
+    assert {'README.md', 'CHANGELOG.md', 'model-index.yml'} < names
+
+
+def test_installed_wheel_works(installed, tmp_path):
+    shutil.copy(ROOT / 'tests' / 'smoke.py', tmp_path)
+    said = run(sys.executable, 'smoke.py', '.', cwd=tmp_path, **installed)
+    site = installed['PYTHONPATH']
+    version = dark_codec.__version__
+    assert said.splitlines()[-1] == f'{version} {site}/dark_codec/__init__.py'
+
+
+# Each tool asked for its help, in one process: the imports take longest.
+HELP = """
+import contextlib, io, runpy, sys
+from pathlib import Path
+
+import dark_codec
+
+mim = Path(dark_codec.__file__).parent / '.mim'
+for path in sorted(mim.glob('tools/**/*.py')):
+    sys.argv = [str(path), '--help']
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            runpy.run_path(str(path), run_name='__main__')
+    except SystemExit as end:
+        usage = said.getvalue().startswith('usage: ' + path.name)
+        print(path.name, end.code or 0, usage)
+"""
+
+
+def test_installed_tools_know_themselves(installed, tmp_path):
+    said = run(sys.executable, '-c', HELP, cwd=tmp_path, **installed)
+    tools = sorted((ROOT / 'tools').rglob('*.py'))
+    assert said.splitlines() == [f'{path.name} 0 True' for path in tools]
+
+
+def test_installed_tool_trains(installed, tmp_path):
+    config = write_config(tmp_path / 'tiny.py', write_data(tmp_path / 'data'))
+    tool = Path(installed['PYTHONPATH'], 'dark_codec/.mim/tools/train.py')
+    options = ['--cfg-options', 'train_cfg.max_epochs=1']
+    run(sys.executable, tool, config, *options, cwd=tmp_path, **installed)
+    assert (tmp_path / 'work_dirs/tiny/epoch_1.pth').is_file()
+
+
+def test_model_index_lists_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    metafiles = {p for p in files_below(ROOT, 'configs') if p[-4:] == '.yml'}
+    assert set(index['Import']) == metafiles
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_every_config_is_found_by_its_name(file):
+    path = ROOT / 'configs' / file
+    stem = path.stem
+    for name in (stem, f'{stem}.py', str(file), str(file)[: -len('.py')]):
+        assert dark_codec.config_path(name) == str(path)
+
+
+def test_a_config_of_the_package_as_base(tmp_path):
+    name = 'td-hm_res50_dark-8xb64-140e_coco-256x192'
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f"_base_ = [__import__('dark_codec').config_path({name!r})]\n"
+        'model = dict(backbone=dict(depth=101))\n'
+    )
+    mine = Config.fromfile(path)
+    base = Config.fromfile(dark_codec.config_path(name))
+    assert mine.codec == base.codec
+    assert (mine.model.backbone.depth, base.model.backbone.depth) == (101, 50)
+
+
+def test_unknown_names_come_with_near_ones():
+    near = 'td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192'
+    with pytest.raises(ValueError, match=f"'hrnet.*near to it: .*{near}"):
+        dark_codec.config_path('hrnet-w32_dark-8xb64-210e_coco-256x192')
+    with pytest.raises(ValueError, match=r"'trian.py'.*near to it: train"):
+        dark_codec.tool_path('trian.py')
+    with pytest.raises(ValueError, match=r"name='': there is no such file"):
+        dark_codec.config_path('')
+    # the helpers of the tools are no tools
+    with pytest.raises(ValueError, match='_env'):
+        dark_codec.tool_path('_env.sh')
+
+
+def test_tools_are_found_by_name():
+    for name in ('train.py', 'get_flops', 'dist_train.sh'):
+        assert Path(dark_codec.tool_path(name)).stem == name.split('.')[0]

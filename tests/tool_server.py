@@ -1,0 +1,122 @@
+"""Runs of tools without their imports, which take longer than most runs.
+
+``python tool_server.py`` imports what tools import, then reads jobs from
+stdin, a line of JSON each, and runs each in a fork of itself. What a job
+prints goes to the two files that it names; its exit code, below 0 for a
+signal, to stdout. :class:`ToolServer` is the other end.
+
+Libraries read the number of threads when they are imported, and a tool finds
+its checkout when dark_codec is not imported yet: tests of either start a
+process of their own.
+"""
+
+import atexit
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class ToolServer:
+    """Starts a process when it is first asked for a run."""
+
+    process = None
+
+    def run(self, command, cwd, env, timeout):
+        """Run a tool as ``subprocess.run`` does.
+
+        Args:
+            command (list[str]): Script and arguments.
+            cwd (Path): Folder to run it in.
+            env (dict[str, str]): Its environment.
+            timeout (float): Seconds until it is killed.
+        """
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__],
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            atexit.register(self.process.kill)
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, name) for name in ('out', 'err')]
+            job = dict(command=command, cwd=str(cwd), env=env, files=files)
+            timer = threading.Timer(timeout, self.process.kill)
+            timer.start()
+            self.process.stdin.write(json.dumps(job) + '\n')
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+            timer.cancel()
+            if not answer:
+                self.process = None
+                raise subprocess.TimeoutExpired(command, timeout)
+            said = [Path(file).read_text() for file in files]
+        return subprocess.CompletedProcess(command, int(answer), *said)
+
+
+def run_tool(command, cwd, env, files):
+    """Become the process of a tool, and end with it."""
+    for number, path in enumerate([os.devnull, *files]):
+        mode = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
+        os.dup2(os.open(path, mode), number)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    script, *_ = sys.argv = command
+    sys.path[0] = str(Path(script).parent)
+    code = 1
+    try:
+        runpy.run_path(script, run_name='__main__')
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        traceback.print_exc()
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main():
+    """Import, then serve."""
+    sys.path.insert(1, str(ROOT))
+    import torch
+
+    torch.set_num_threads(1)
+    import matplotlib.pyplot  # noqa: F401
+    import mmengine.runner  # noqa: F401
+
+    import dark_codec.cli  # noqa: F401
+
+    # isort: split
+    import mmpose.apis  # noqa: F401
+    import mmpose.datasets  # noqa: F401
+    import mmpose.evaluation  # noqa: F401
+    import mmpose.models  # noqa: F401
+
+    sys.path.remove(str(ROOT))  # a tool puts it there
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if not child:
+            run_tool(**job)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,403 @@
+"""The tool that diagnoses predictions: as users call it, and its readers."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.structures import PoseDataSample
+from tiny_run import call
+
+from dark_codec import DARKCodec
+from dark_codec.analysis.diagnosis_archive import read_archive
+from dark_codec.analysis.diagnosis_data import read_dump
+from dark_codec.cli import run_tool
+from dark_codec.datasets import LSPDataset
+from dark_codec.dumps.format import DumpError, DumpInfo
+from dark_codec.dumps.reader import FlipPoints
+from dark_codec.dumps.writer import write_head, write_shard
+from tools.analysis_tools.diagnose_heatmaps import main, parse_args
+
+TOOL = 'analysis_tools/diagnose_heatmaps.py'
+PAGE = Path(__file__).parents[2] / 'docs' / 'diagnosis.md'
+META = parse_pose_metainfo(LSPDataset.METAINFO)
+FLIP = np.array(META['flip_indices'])
+INPUT_SIZE, HEATMAP_SIZE = (96, 128), (24, 32)
+SHARD, PEOPLE, JOINTS = 40, 100, 14
+
+
+def diagnosis(folder):
+    return json.loads((folder / 'diagnosis.json').read_text())
+
+
+def numbers(text):
+    return [float(x) for x in re.findall(r'-?\d+\.\d+', text)]
+
+
+def table_lines(page):
+    return [line for line in page.splitlines() if line.startswith('|')]
+
+
+@pytest.fixture(scope='module')
+def lsp(data_root, tmp_path_factory):
+    """What the tool makes of a real network's heatmaps."""
+    out = tmp_path_factory.mktemp('diagnosis') / 'out'
+    # the page's own command, with other folders
+    line = re.search(
+        rf'^python tools/{TOOL} (.*npz .*)$', PAGE.read_text(), re.M
+    )
+    archive, *options = shlex.split(line[1])
+    assert options[-2:] == ['--out', 'diagnosis']
+    archive = archive.replace('../shared/data', str(data_root))
+    result = call(TOOL, archive, *options[:-1], out, cwd=out.parent)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith('asymmetric: 0.766 px [0.7')
+    return out
+
+
+def test_real_heatmaps_speak_for_asymmetric(lsp):
+    found = diagnosis(lsp)
+    alignment = found['alignment']
+    assert alignment['verdict'] == 'asymmetric'
+    assert alignment['warning'] == ''
+    x, y = alignment['offset_px']['value']
+    assert x == pytest.approx(0.77, abs=0.01)
+    assert y == pytest.approx(0.02, abs=0.01)
+    for axis, theory in enumerate((0.75, 0)):
+        assert alignment['offset_px']['low'][axis] < theory
+        assert alignment['offset_px']['high'][axis] > theory
+    error = found['error']
+    # half_pixel truth: half of 1 - 1/4 is the alignment's
+    assert error['explained_px'] == pytest.approx([0.375, 0.375])
+    # as PCK@0.2 in docs/real_heatmaps.md
+    assert error['shares']['hit']['value'] == pytest.approx(0.848, abs=2e-3)
+    assert error['shares']['swap']['value'] > 0.04
+
+
+def test_page_in_the_repository_is_up_to_date(lsp):
+    written = table_lines((lsp / 'diagnosis.md').read_text())
+    page = table_lines(PAGE.read_text())
+    start = page.index(written[0])
+    for line, committed in zip(written, page[start:], strict=False):
+        if not numbers(line):
+            assert committed == line
+        np.testing.assert_allclose(
+            numbers(committed), numbers(line), atol=0.02, rtol=0.02
+        )
+    assert len(page) - start >= len(written) > 10
+
+
+def test_output_is_complete(lsp):
+    names = ['diagnosis.json', 'diagnosis.md', 'diagnosis.png']
+    assert sorted(path.name for path in lsp.iterdir()) == names
+    assert '](diagnosis.png)' in (lsp / 'diagnosis.md').read_text()
+    assert (lsp / 'diagnosis.png').read_bytes().startswith(b'\x89PNG')
+
+
+def place_people(rng):
+    """Keypoints in input px, and their crops in image px."""
+    low, high = np.array([24, 24]), np.array(INPUT_SIZE) - 24
+    points = rng.uniform(low, high, (PEOPLE, JOINTS, 2))
+    centre = rng.uniform(100, 200, (PEOPLE, 2))
+    scale = rng.uniform(1, 2, (PEOPLE, 1)) * INPUT_SIZE
+    return points, centre, scale
+
+
+def predict(points):
+    """Maps of an ideal network of the asymmetric alignment; un-flipped, too.
+
+    The image is mirrored, and the map's columns reversed, one by one.
+    """
+    codec = DARKCodec(INPUT_SIZE, decoder='GaussianFitDecoder')
+    visible = torch.ones(PEOPLE, 1, JOINTS)
+    mirrored = points[:, FLIP] * [-1, 1] + [INPUT_SIZE[0] - 1, 0]
+    plain, seen = (
+        codec.batch_encode(torch.from_numpy(view)[:, None], visible)[0].numpy()
+        for view in (points, mirrored)
+    )
+    unflipped = np.stack(
+        [seen[:, FLIP][..., -1 - x] for x in range(HEATMAP_SIZE[0])], -1
+    )
+    decoded = [
+        codec.decoder(torch.from_numpy(maps)) for maps in (plain, unflipped)
+    ]
+    parts = [p.numpy() for d in decoded for p in (d.points, d.scores)]
+    return (plain + unflipped) / 2, FlipPoints(*parts)
+
+
+def samples_of(points, centre, scale):
+    """What MMPose's pipeline packs, three people an image."""
+    in_image = points / INPUT_SIZE * scale[:, None]
+    in_image += (centre - scale / 2)[:, None]
+    for i in range(len(points)):
+        box = [*(centre[i] - scale[i] * 0.4), *(centre[i] + scale[i] * 0.4)]
+        labels = InstanceData(
+            keypoints=in_image[i : i + 1].astype(np.float32),
+            keypoints_visible=np.ones((1, JOINTS), np.float32),
+            bboxes=np.array([box], np.float32),
+            bbox_scores=np.ones(1, np.float32),
+        )
+        metainfo = dict(
+            img_id=i // 3,
+            input_center=centre[i],
+            input_scale=scale[i],
+            input_size=INPUT_SIZE,
+        )
+        sample = PoseDataSample(metainfo=metainfo)
+        sample.gt_instances = labels
+        yield sample
+
+
+def write_dump(folder, rng, flip_test=True, labelled=True, **meta):
+    """A dump with known errors, of a config with a wrong alignment."""
+    truth, centre, scale = place_people(rng)
+    points = truth.copy()
+    swapped = rng.uniform(size=truth.shape[:2]) < 0.1
+    swapped[:, [12, 13]] = False  # in the middle of the body
+    points[swapped] = truth[:, FLIP][swapped]
+    maps, flips = predict(points)
+    codec = DARKCodec(INPUT_SIZE)
+    info = DumpInfo(
+        kind='full',
+        dtype='float32',
+        patch_radius=None,
+        codec=dict(
+            type='DARKCodec',
+            input_size=INPUT_SIZE,
+            heatmap_size=codec.heatmap_size,
+            sigma=codec.sigma,
+            alignment='half_pixel',
+        ),
+        flip_test=flip_test,
+        shift_heatmap=False,
+        num_samples=PEOPLE,
+        shard_size=SHARD,
+        batch_size=8,
+        dataset_meta={**META, **meta},
+        config_hash={},
+        checkpoint='',
+        checkpoint_hash='',
+        software={},
+    )
+    write_head(folder, info, '')
+    people = list(samples_of(truth, centre, scale))
+    for sample in people:
+        sample.gt_instances.keypoints_visible *= labelled
+    for number in range(info.num_shards):
+        part = slice(number * SHARD, (number + 1) * SHARD)
+        halves = FlipPoints(*(half[part] for half in flips))
+        write_shard(
+            folder,
+            number,
+            info,
+            maps[part],
+            halves if flip_test else None,
+            people[part],
+        )
+    return truth, swapped
+
+
+def test_a_dump_whose_config_names_another_alignment(tmp_path):
+    _, swapped = write_dump(tmp_path / 'dump', np.random.default_rng(1))
+    options = ['--size', 'box', '--out', 'out']
+    result = call(TOOL, 'dump', *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    warning = (
+        "warning: the config says alignment='half_pixel', but the heatmaps "
+        "speak for 'asymmetric': 0.750 px"
+    )
+    assert warning in result.stderr
+    page = (tmp_path / 'out' / 'diagnosis.md').read_text()
+    assert f'**Warning**: {warning[9:]}' in page
+    found = diagnosis(tmp_path / 'out')
+    assert (found['people'], found['images']) == (PEOPLE, 34)
+    alignment, error = found['alignment'], found['error']
+    assert alignment['offset_px']['value'] == pytest.approx(
+        [0.75, 0], abs=1e-3
+    )
+    # plain predictions are off by 0.375 px in x and y; the mean with
+    # un-flipped ones takes that of x away
+    for offset in (error['offset_px']['value'], error['explained_px']):
+        assert offset == pytest.approx([0, 0.375], abs=0.01)
+    assert error['offset_input_px']['value'] == pytest.approx(
+        [0, 1.5], abs=0.04
+    )
+    assert error['keypoints'] == PEOPLE * JOINTS
+    shares = {kind: x['value'] for kind, x in error['shares'].items()}
+    assert sum(shares.values()) == pytest.approx(1)
+    # a keypoint whose partner is near is a hit all the same
+    assert shares['swap'] == pytest.approx(swapped.mean(), abs=0.01)
+    assert shares['miss'] == 0
+    parts = error['mean_error_px']
+    assert parts['scatter'] < 0.05 and parts['swap'] > 0.5
+    for axis in (0, 1):
+        assert error['scatter_px']['value'][axis] < 0.01
+
+
+def test_sizes_of_people_in_a_dump(tmp_path):
+    rng = np.random.default_rng(2)
+    truth, _ = write_dump(tmp_path / 'dump', rng)
+    torso = read_dump(tmp_path / 'dump', None)
+    assert torso.size == 'torso'
+    ends = [
+        META['keypoint_name2id'][n] for n in ('left_shoulder', 'right_hip')
+    ]
+    for i, size in enumerate(torso.keypoints.size):
+        x, y = (truth[i, ends[0]] - truth[i, ends[1]]) / 4
+        assert size == pytest.approx(np.hypot(x, y), rel=1e-4)
+    box = read_dump(tmp_path / 'dump', 'box')
+    # the crop is 32 px high, the box 0.8 times that
+    np.testing.assert_allclose(box.keypoints.size, 0.8 * 32, rtol=1e-5)
+    half_pixel = (truth + 0.5) / 4 - 0.5
+    np.testing.assert_allclose(box.keypoints.truth, half_pixel, atol=1e-3)
+
+
+def test_dumps_without_labels_or_flip_test(tmp_path):
+    rng = np.random.default_rng(3)
+    names = {'nose': 0, 'tail': 1}
+    write_dump(tmp_path / 'dump', rng, flip_test=False, keypoint_name2id=names)
+    case = read_dump(tmp_path / 'dump', None)
+    assert case.size == 'box'
+    assert (case.plain, case.unflipped, case.flip_shift) == (None, None, None)
+    with pytest.raises(DumpError, match=r"--size torso .*\['nose', 'tail'\]"):
+        read_dump(tmp_path / 'dump', 'torso')
+    write_dump(tmp_path / 'no labels', rng, labelled=False)
+    case = read_dump(tmp_path / 'no labels', None)
+    assert case.keypoints is None
+    assert case.flip_shift == 0
+
+
+@pytest.mark.parametrize(
+    'lacks, text, key',
+    [
+        ('labelled', 'Nothing is labelled.', 'alignment'),
+        ('flip_test', 'Not known: that takes a flip test', 'error'),
+    ],
+)
+def test_half_a_diagnosis(lacks, text, key, tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    dump, out = tmp_path / 'dump', tmp_path / 'out'
+    write_dump(dump, rng, **{lacks: False})
+    monkeypatch.setattr(sys, 'argv', [TOOL, str(dump), '--out', str(out)])
+    main()
+    assert text in (out / 'diagnosis.md').read_text()
+    assert {'alignment', 'error'} & set(diagnosis(out)) == {key}
+    assert (out / 'diagnosis.png').is_file()
+
+
+def test_nothing_to_be_said(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(4)
+    dump, out = tmp_path / 'dump', tmp_path / 'out'
+    write_dump(dump, rng, flip_test=False, labelled=False)
+    monkeypatch.setattr(sys, 'argv', [TOOL, str(dump), '--out', str(out)])
+    with pytest.raises(SystemExit) as leave:
+        run_tool(main)
+    assert leave.value.code == 2
+    assert 'neither labels nor a flip test' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def write_archive(path, rng, **change):
+    arrays = dict(
+        heatmaps=rng.uniform(size=(5, 3, 16, 12)).astype(np.float16),
+        heatmaps_flip=rng.uniform(size=(5, 3, 16, 12)).astype(np.float16),
+        gt=rng.uniform(2, 10, (5, 3, 2)),
+        torso=np.full(5, 4.0),
+    )
+    arrays |= change
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+
+
+def test_parts_of_an_archive(tmp_path, rng):
+    maps = rng.uniform(size=(5, 3, 16, 12)).astype(np.float32)
+    maps[2, 1] = 0
+    truth = rng.uniform(2, 10, (5, 3, 2))
+    truth[3, 2] = np.nan
+    path = tmp_path / 'some.npz'
+    write_archive(path, rng, heatmaps=maps, gt=truth)
+    case = read_archive(path, (96, 128), [1, 0, 2])
+    assert case.input_size == (96, 128) and case.heatmap_size == (12, 16)
+    lost = np.isnan(case.plain).all(-1)
+    assert np.argwhere(lost).tolist() == [[2, 1]]
+    np.testing.assert_array_equal(case.keypoints.points[2, 1], [5.5, 7.5])
+    unlabelled = np.argwhere(~case.keypoints.labelled)
+    assert unlabelled.tolist() == [[3, 2]]
+    for i, k in np.ndindex(5, 3):
+        if not lost[i, k]:
+            y, x = divmod(int(maps[i, k].argmax()), 12)
+            assert case.keypoints.peaks[i, k].tolist() == [x, y]
+    write_archive(path, rng, gt=None, torso=None)
+    case = read_archive(path, None, None)
+    assert case.input_size == (48, 64) and case.keypoints is None
+    write_archive(path, rng, heatmaps_flip=None)
+    case = read_archive(path, None, None)
+    assert case.unflipped is None
+    assert case.keypoints.flip_indices.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(heatmaps=None),
+        dict(heatmaps=np.zeros((5, 3))),
+        dict(gt=None, torso=None, heatmaps_flip=None),
+        dict(torso=None),
+        dict(gt=np.zeros((5, 3, 3))),
+        dict(heatmaps_flip=np.zeros((5, 3, 12, 16))),
+    ],
+)
+def test_other_archives_are_refused(change, tmp_path, rng):
+    write_archive(tmp_path / 'other.npz', rng, **change)
+    with pytest.raises(DumpError, match=r'other.npz must hold heatmaps \(I,'):
+        read_archive(tmp_path / 'other.npz', None, None)
+
+
+def test_bad_options_are_refused(tmp_path, rng):
+    path = tmp_path / 'some.npz'
+    write_archive(path, rng)
+    for flip in ([1, 2, 0], [0, 1], [0, 0, 2], [0, 1, 3]):
+        with pytest.raises(DumpError, match='--flip-indices must be, for'):
+            read_archive(path, None, flip)
+    with pytest.raises(DumpError, match='--input-size: heatmap_size'):
+        read_archive(path, (100, 64), None)
+    (tmp_path / 'text.npz').write_text('no archive')
+    with pytest.raises(DumpError, match='text.npz is no npz archive'):
+        read_archive(tmp_path / 'text.npz', None, None)
+    with pytest.raises(DumpError, match='is no heatmap dump'):
+        read_dump(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['--size', 'box'], '--size is for a dump that is a folder'),
+        (['--radius', '0'], '--radius must be positive, got 0.0'),
+    ],
+)
+def test_options_that_do_not_fit(
+    options, message, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'some.npz').touch()
+    arguments = [TOOL, str(tmp_path / 'some.npz'), '--out', 'out', *options]
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with pytest.raises(SystemExit) as leave:
+        parse_args()
+    assert leave.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_options_of_archives_are_not_for_folders(
+    tmp_path, monkeypatch, capsys
+):
+    arguments = [TOOL, str(tmp_path), '--out=out', '--input-size', '64', '64']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with pytest.raises(SystemExit):
+        parse_args()
+    message = '--input-size is for a dump that is an npz file'
+    assert message in capsys.readouterr().err
