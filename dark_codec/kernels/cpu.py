@@ -115,9 +115,12 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 def _memory(heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """All between the first and the last pixel: as float32, and as int16."""
-    steps = zip(heatmaps.shape, heatmaps.stride())
-    span = 1 + sum((size - 1) * stride for size, stride in steps)
-    memory = heatmaps.as_strided((span,), (1,))
+    if heatmaps.is_contiguous():
+        memory = heatmaps.view(-1)
+    else:
+        steps = zip(heatmaps.shape, heatmaps.stride())
+        span = 1 + sum((size - 1) * stride for size, stride in steps)
+        memory = heatmaps.as_strided((span,), (1,))
     if memory.dtype == torch.float32:
         return memory.numpy(), _NO_HALVES
     return _NO_FLOATS, memory.view(torch.int16).numpy()
