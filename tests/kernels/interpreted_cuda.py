@@ -73,6 +73,17 @@ def test_sizes_of_kernels(sigma, size, rng):
     check(taylor(sigma), maps[:, :1])
 
 
+def test_the_fit_takes_all_its_steps():
+    """From a hot pixel 5 px beside a Gaussian, 1 px at a time."""
+    y, x = torch.meshgrid(
+        torch.arange(20.0), torch.arange(24.0), indexing='ij'
+    )
+    heatmap = torch.exp(-((x - 13) ** 2 + (y - 10) ** 2) / 50)
+    heatmap[10, 8] = 1.2
+    found = check(GaussianFitDecoder(5.0), heatmap[None, None])
+    assert 11 < found[0, 0] < 12.1 and found[0, 3] == 1
+
+
 # All paths through the kernel; what differs elsewhere is a number
 PATHS = ['argmax', 'sign', 'raw with covariance']
 PATHS += ['minmax with covariance', 'narrow fit with covariance']
