@@ -50,6 +50,24 @@ def test_kinds_of_maps(decoder, rng):
     assert found[:, 3].sum() >= (5 if decoder.reach == 2 else 9)
 
 
+def test_minus_infinity_beyond_the_window():
+    """Is below all that 'minmax' can subtract, and unseen by 'max'."""
+    maps = peaks((16, 18), count=1)
+    maps[0, 0, -1, -1] = -torch.inf
+    assert check(taylor(), maps)[0, 3] == 0
+    assert check(taylor(rescale='max'), maps)[0, 3] == 1
+
+
+def test_stencils_that_the_border_cuts():
+    """Without modulation a peak needs 2 px on each side."""
+    maps = torch.zeros(1, 8, 7, 8)
+    places = [(1, 3), (2, 3), (5, 3), (6, 3), (3, 1), (3, 2), (3, 4), (3, 5)]
+    for heatmap, (x, y) in zip(maps[0], places):
+        heatmap[y, x] = 1
+    found = check(raw(), maps)
+    assert found[:, 3].tolist() == [0, 1, 1, 0] * 2
+
+
 def test_lowest_value_in_each_corner():
     """On a slanted background, of which the border hides a part."""
     width, height = 12, 16
