@@ -111,8 +111,6 @@ def decode_map(
                 TAPS,
                 BLOCK,
             )
-            # of -inf and what weighs nothing no number is left to compare
-            lowest = tl.where(least > -_INF, lowest, -_INF)
             stencil = above_lowest(stencil, lowest)
         dx, dy, dxx, dxy, dyy, usable = log_derivatives(stencil)
         step_x, step_y, solved = newton_step(dx, dy, dxx, dxy, dyy)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+import triton
 from torch import Tensor
 
 from ..functional.fit import _NARROW, window_radius
@@ -28,6 +29,10 @@ from ..functional.modulate import (
 )
 from ._cuda_decode import decode_map
 from .recipe import Recipe
+
+# the reference decodes where an import fails, and the log says why
+if int(triton.__version__.split('.')[0]) < 3:
+    raise ImportError(f'Triton 3 is needed, this is {triton.__version__}')
 
 # How many pixels of a map, and of a window, a program looks at at a time. With
 # 8 warps a thread has 8 pixels of a block, which its registers hold (ptxas: 56

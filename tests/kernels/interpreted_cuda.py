@@ -50,6 +50,24 @@ def test_kinds_of_maps(decoder, rng):
     assert found[:, 3].sum() >= (5 if decoder.reach == 2 else 9)
 
 
+def test_minus_infinity_beyond_the_window():
+    """Is below all that 'minmax' can subtract, and unseen by 'max'."""
+    maps = peaks((16, 18), count=1)
+    maps[0, 0, -1, -1] = -torch.inf
+    assert check(taylor(), maps)[0, 3] == 0
+    assert check(taylor(rescale='max'), maps)[0, 3] == 1
+
+
+def test_stencils_that_the_border_cuts():
+    """Without modulation a peak needs 2 px on each side."""
+    maps = torch.zeros(1, 8, 7, 8)
+    places = [(1, 3), (2, 3), (5, 3), (6, 3), (3, 1), (3, 2), (3, 4), (3, 5)]
+    for heatmap, (x, y) in zip(maps[0], places):
+        heatmap[y, x] = 1
+    found = check(raw(), maps)
+    assert found[:, 3].tolist() == [0, 1, 1, 0] * 2
+
+
 def test_lowest_value_in_each_corner():
     """On a slanted background, of which the border hides a part."""
     width, height = 12, 16
@@ -71,6 +89,17 @@ def test_sizes_of_kernels(sigma, size, rng):
     check(GaussianFitDecoder(sigma, covariance), maps)
     check(taylor(sigma, covariance, rescale='max'), maps)
     check(taylor(sigma), maps[:, :1])
+
+
+def test_the_fit_takes_all_its_steps():
+    """From a hot pixel 5 px beside a Gaussian, 1 px at a time."""
+    y, x = torch.meshgrid(
+        torch.arange(20.0), torch.arange(24.0), indexing='ij'
+    )
+    heatmap = torch.exp(-((x - 13) ** 2 + (y - 10) ** 2) / 50)
+    heatmap[10, 8] = 1.2
+    found = check(GaussianFitDecoder(5.0), heatmap[None, None])
+    assert 11 < found[0, 0] < 12.1 and found[0, 3] == 1
 
 
 # All paths through the kernel; what differs elsewhere is a number

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def test_in_the_interpreter():
     assert result.returncode == 0, result.stdout + result.stderr
     # a skipped file is no success either
     assert ' passed' in result.stdout and ' skipped' not in result.stdout
+
+
+def test_an_old_triton_is_as_good_as_none(monkeypatch):
+    monkeypatch.setattr('triton.__version__', '2.3.1')
+    spec = spec_from_file_location('dark_codec.kernels.again', cuda.__file__)
+    with pytest.raises(ImportError, match='Triton 3 is needed, this is 2.3.1'):
+        spec.loader.exec_module(module_from_spec(spec))
 
 
 class Launches:
