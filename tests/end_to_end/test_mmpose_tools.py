@@ -39,7 +39,12 @@ SMALL = """
 model = dict(
     backbone=dict(
         depth=18, stem_channels=8, base_channels=8, init_cfg=None),
-    head=dict(in_channels=64, deconv_out_channels=(8, 8, 8)),
+    head=dict(
+        in_channels=64,
+        deconv_out_channels=(8, 8, 8),
+        init_cfg=dict(  # so large that heatmaps have peaks
+            type='Normal', layer=['Conv2d', 'ConvTranspose2d'], std=0.2),
+    ),
 )
 data = dict(
     data_root='{coco}', ann_file='test_coco.json', data_prefix=dict(img=''))
@@ -50,8 +55,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file='{coco}/test_coco.json')
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=1, val_begin=9)
-optim_wrapper = dict(optimizer=dict(lr=1e-2))  # steps that leave peaks
-param_scheduler = None
 default_hooks = dict(logger=dict(interval=1))
 randomness = dict(seed=3)
 """
