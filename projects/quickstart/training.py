@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from projects.trainings import checkpoint, last_epoch
+
 from .workdir import WorkDir
 
 ROOT = Path(__file__).parents[2]
@@ -80,22 +82,6 @@ def _die_with_parent() -> None:
     """Let the kernel kill this process when the one that started it dies."""
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def last_epoch(folder: Path) -> int:
-    """The last epoch whose checkpoint is complete; 0 if there is none."""
-    latest = folder / 'last_checkpoint'
-    if not latest.exists():
-        return 0
-    # an absolute path, of which the folder may have been moved
-    name = Path(latest.read_text().strip()).stem
-    epoch = int(name.removeprefix('epoch_'))
-    return epoch if checkpoint(folder, epoch).exists() else 0
-
-
-def checkpoint(folder: Path, epoch: int) -> Path:
-    """The checkpoint of an epoch."""
-    return folder / f'epoch_{epoch}.pth'
 
 
 def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:

@@ -11,17 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.analysis.prediction import Prediction, redecode
-from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
-from projects.quickstart.examples import choose_examples
-from projects.quickstart.pictures import (
+from dark_codec.analysis import prediction
+from dark_codec.analysis.examples import choose_examples
+from dark_codec.analysis.pictures import (
     draw_modulation,
     draw_quantisation_errors,
 )
-from projects.quickstart.quantisation import (
+from dark_codec.analysis.prediction import Prediction, redecode
+from dark_codec.analysis.quantisation import (
     quantisation_errors,
     usual_keypoint,
 )
+from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
 
 from .evaluation import DECODERS, Decoded, load, predict_run
 from .results import DECODED, last_checkpoint
@@ -71,7 +72,7 @@ def _draw_photographs(
     )
     return dict(
         modulation=draw_modulation(
-            choose_examples(dark, errors), 'photograph'
+            choose_examples(dark, errors, prediction.DECODERS), 'photograph'
         ),
         quantisation=draw_quantisation_errors(
             usual_keypoint(labels, codec),

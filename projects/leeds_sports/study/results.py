@@ -9,7 +9,7 @@ from typing import Any
 
 from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
-from projects.quickstart.training import checkpoint
+from projects.trainings import checkpoint
 
 from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from dark_codec.engine.logs import read_scalars
-from projects.quickstart.training import last_epoch
+from projects.trainings import last_epoch
 
 from .runs import Run
 
