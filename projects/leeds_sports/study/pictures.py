@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.analysis import prediction
 from dark_codec.analysis.examples import choose_examples
 from dark_codec.analysis.pictures import (
     draw_modulation,
     draw_quantisation_errors,
 )
+from dark_codec.analysis.prediction import DECODERS as SHOWN
 from dark_codec.analysis.prediction import Prediction, redecode
 from dark_codec.analysis.quantisation import (
     quantisation_errors,
@@ -72,7 +72,7 @@ def _draw_photographs(
     )
     return dict(
         modulation=draw_modulation(
-            choose_examples(dark, errors, prediction.DECODERS), 'photograph'
+            choose_examples(dark, errors, SHOWN), 'photograph'
         ),
         quantisation=draw_quantisation_errors(
             usual_keypoint(labels, codec),
