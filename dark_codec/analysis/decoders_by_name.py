@@ -125,7 +125,7 @@ def _sweep(label: str, families: dict[str, dict[float, str]]) -> Sweep:
 
 
 def _fitting(values: Sequence, reach: Any, info: DumpInfo) -> list:
-    """Those whose windows are in the dump."""
+    """Return those whose windows are in the dump."""
     if info.patch_radius is None:
         return list(values)
     return [value for value in values if reach(value) <= info.patch_radius]

@@ -16,7 +16,7 @@ from ..functional.encode import quantise_points
 def quantisation_errors(
     points: np.ndarray, codec: DARKCodec
 ) -> dict[str, np.ndarray]:
-    """How far quantised keypoints lie from where they should.
+    """Return how far quantised keypoints lie from where they should.
 
     Args:
         points (np.ndarray): Keypoints (x, y) in input px, (n, 2).

@@ -85,7 +85,7 @@ def _die_with_parent() -> None:
 
 
 def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
-    """What a training logged, over all its sessions.
+    """Read what a training logged, over all its sessions.
 
     Args:
         folder (Path): The training's work dir.

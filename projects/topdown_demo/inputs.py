@@ -1,4 +1,4 @@
-"""What a demo is given: images, folders of images, boxes."""
+"""Inputs of the demo: images, folders of images, boxes."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def _errorbar(
 
 
 def encoding_gains(tables: dict[str, Any]) -> dict[str, dict]:
-    """What unbiased encoding changes, wherever a table compares it.
+    """Draw what unbiased encoding changes, wherever a table compares it.
 
     Args:
         tables (dict[str, Any]): Numbers of all tables.

@@ -1,4 +1,4 @@
-"""What the study writes: decoded keypoints, tables, summaries of the logs."""
+"""Write decoded keypoints, tables, and summaries of the logs."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def write_tables(path: Path, numbers: dict[str, dict]) -> None:
 
 
 def trained(runs: list[Run], work_dir: Path) -> list[Run]:
-    """Those whose last checkpoint is there."""
+    """Return those whose last checkpoint is there."""
     return [run for run in runs if is_trained(run, work_dir)]
