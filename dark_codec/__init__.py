@@ -1,7 +1,8 @@
 """DARK, distribution-aware coordinate representation, for MMPose.
 
-Importing this package registers everything; see the README for the two
-lines that a config needs.
+Importing this package registers everything, and from then on completes every
+config that names DARKCodec when it is read; see the README for the two lines
+that a config needs.
 """
 
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ compat.apply()
 
 from . import datasets, engine, evaluation  # noqa: E402, F401
 from .codec import DARKCodec  # noqa: E402
-from .config import apply_codec  # noqa: E402
+from .config import apply_codec, install  # noqa: E402
 from .decoders import (  # noqa: E402
     ArgmaxDecoder,
     Decoded,
@@ -33,6 +34,8 @@ from .files import config_path, tool_path  # noqa: E402
 from .modulations import GaussianModulation  # noqa: E402
 from .targets import BatchGenerateTarget  # noqa: E402
 from .version import __version__  # noqa: E402
+
+install()
 
 __all__ = [
     'ArgmaxDecoder',

@@ -10,15 +10,14 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded, flatten_maps
+from .decoders import Decoded, check_heatmaps
 from .functional import (
     ALIGNMENTS,
-    covariance_to_input,
-    heatmap_to_input,
+    frame_of,
     input_to_heatmap,
     scale_covariance,
+    scale_points,
 )
-from .functional._backend import Array, namespace
 from .registry import DECODERS, ENCODERS, build_part
 
 
@@ -136,10 +135,26 @@ class DARKCodec(BaseKeypointCodec):
         self.correct_flip_shift = correct_flip_shift
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
-        # alignments may refuse sizes
-        input_to_heatmap(
-            torch.zeros(2), self.input_size, self.heatmap_size, alignment
+        self._scale, self._offset = self._frame()
+        # the same on the host, where each call into torch would cost more
+        self._host_frame = (
+            np.array(self._scale, np.float32),
+            np.array(self._offset, np.float32),
         )
+
+    def _frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Scale and offset of :meth:`to_input`."""
+        scale, offset = frame_of(
+            self.input_size, self.heatmap_size, self.alignment
+        )
+        if self.correct_flip_shift:
+            offset = offset[0] - 0.5, offset[1]
+        if self.use_udp:
+            w, h = self.input_size
+            across, down = w / (w - 1), h / (h - 1)
+            scale = scale[0] * across, scale[1] * down
+            offset = offset[0] * across, offset[1] * down
+        return scale, offset
 
     def _fitting_heatmap_size(self, size: Any) -> tuple[int, int]:
         w, h = self.input_size
@@ -198,21 +213,24 @@ class DARKCodec(BaseKeypointCodec):
                 'keypoints_visible must have the shape (N, K) of keypoints, '
                 f'{keypoints.shape[:2]}, got {visible.shape}'
             )
-        heatmaps, weights = self.batch_encode(keypoints[None], visible[None])
-        return dict(heatmaps=heatmaps[0], keypoint_weights=weights[0])
+        heatmaps, weights = self.batch_encode(
+            torch.from_numpy(keypoints)[None], torch.from_numpy(visible)[None]
+        )
+        return dict(
+            heatmaps=heatmaps[0].numpy(), keypoint_weights=weights[0].numpy()
+        )
 
     def batch_encode(
-        self, keypoints: Array, visible: Array
-    ) -> tuple[Array, Array]:
+        self, keypoints: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Encode keypoints on the device where they lie.
 
         Args:
-            keypoints (Array): Keypoints (x, y) in input px, (B, N, K, 2), a
-                tensor or a numpy array.
-            visible (Array): Visibilities, (B, N, K); drawn from 0.5 up.
+            keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
+            visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
 
         Returns:
-            tuple[Array, Array]: Heatmaps (B, K, H, W) with peak 1 and
+            tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1 and
             keypoint weights (B, N, K), float32.
         """
         points = input_to_heatmap(
@@ -250,7 +268,8 @@ class DARKCodec(BaseKeypointCodec):
 
         Args:
             batch_encoded (Tensor): Heatmaps, (B, K, H, W), any floating
-                dtype. Only B * K * 3 numbers move to the host.
+                dtype. Only B * K * 4 numbers move to the host (8 with
+                covariances).
 
         Returns:
             tuple[list[np.ndarray], list[np.ndarray]]: For each sample the
@@ -262,14 +281,14 @@ class DARKCodec(BaseKeypointCodec):
             TypeError: If the heatmaps are no floating-point tensor.
             ValueError: If the shape is not that of the codec's heatmaps.
         """
-        maps = self._checked_maps(batch_encoded)
+        self._check_size(batch_encoded)
         batch, keypoints = batch_encoded.shape[:2]
-        decoded: Any = self._decode_maps(maps)
-        points, scores = decoded.points, decoded.scores
-        if isinstance(points, Tensor):
-            # one copy: each would wait for the device
-            numbers = torch.cat([points, scores[:, None]], 1).cpu().numpy()
-            points, scores = numbers[:, :2], numbers[:, 2]
+        # one copy: each would wait for the device
+        table = self.decoder.decode_table(batch_encoded).cpu()
+        numbers = table.numpy()
+        scale, offset = self._host_frame
+        points = numbers[:, :2] * scale + offset
+        scores = numbers[:, 2].copy()
         return (
             list(points.reshape(batch, 1, keypoints, 2)),
             list(scores.reshape(batch, 1, keypoints)),
@@ -284,61 +303,34 @@ class DARKCodec(BaseKeypointCodec):
             Decoded: With points in input px, and covariances in input px^2
             where the decoder was built with ``covariance=True``.
         """
-        decoded = self._decode_maps(self._checked_maps(heatmaps))
-        return decoded.as_tensors(heatmaps.shape[:2])
+        self._check_size(heatmaps)
+        decoded = self.decoder(heatmaps)
+        covariance = decoded.covariance
+        if covariance is not None:
+            covariance = scale_covariance(covariance, *self._scale)
+        return decoded._replace(
+            points=self.to_input(decoded.points), covariance=covariance
+        )
 
-    def to_input(self, points: Array) -> Array:
+    def to_input(self, points: Tensor) -> Tensor:
         """Heatmap px to input px, as decoding does.
 
         MMPose's estimators restore image px from these: they include what
         ``use_udp`` and ``correct_flip_shift`` ask for.
 
         Args:
-            points (Array): Points (x, y) in heatmap px, (M, 2).
+            points (Tensor): Points (x, y) in heatmap px, (..., 2).
 
         Returns:
-            Array: Points (x, y) in input px, (M, 2), float32.
+            Tensor: Points (x, y) in input px, (..., 2), float32.
         """
-        points = heatmap_to_input(points, *self._frames)
-        if not (self.correct_flip_shift or self.use_udp):
-            return points
-        x, y = points[:, 0], points[:, 1]
-        if self.correct_flip_shift:
-            x = x - 0.5
-        if self.use_udp:
-            across, down = self._udp_stretch
-            x, y = x * across, y * down
-        return namespace(points).stack([x, y], 1)
+        return scale_points(points, self._scale, self._offset)
 
-    def _decode_maps(self, maps: Array) -> Decoded:
-        """Decode (M, H, W) maps to points in input px."""
-        decoded = self.decoder.decode_maps(maps)
-        covariance = decoded.covariance
-        if covariance is not None:
-            covariance = covariance_to_input(covariance, *self._frames)
-        if covariance is not None and self.use_udp:
-            covariance = scale_covariance(covariance, *self._udp_stretch)
-        return Decoded(
-            self.to_input(decoded.points),
-            decoded.scores,
-            decoded.refined,
-            covariance,
-        )
-
-    @property
-    def _frames(self) -> tuple[tuple[int, int], tuple[int, int], str]:
-        return self.input_size, self.heatmap_size, self.alignment
-
-    @property
-    def _udp_stretch(self) -> tuple[float, float]:
-        w, h = self.input_size
-        return w / (w - 1), h / (h - 1)
-
-    def _checked_maps(self, heatmaps: Tensor) -> Array:
-        """Flattened, (M, H, W)."""
-        maps = flatten_maps(heatmaps)
+    def _check_size(self, heatmaps: Tensor) -> None:
+        """Whether they are the codec's; see :meth:`batch_decode`."""
         width, height = self.heatmap_size
-        size = maps.shape[1:]
+        check_heatmaps(heatmaps)
+        size = heatmaps.shape[2:]
         if size != (height, width):
             swapped = '; sizes in configs are (w, h)'
             raise ValueError(
@@ -347,4 +339,3 @@ class DARKCodec(BaseKeypointCodec):
                 f'{tuple(heatmaps.shape)}'
                 + (swapped if size == self.heatmap_size else '')
             )
-        return maps

@@ -6,12 +6,12 @@ to :class:`Decoded`, and so also the unit that is exported.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import kernels
 from .functional import (
     SHIFTS,
     Peaks,
@@ -26,22 +26,9 @@ from .functional import (
     spread,
     unknown_where,
 )
-from .functional._backend import (
-    PIECE,
-    Array,
-    completed,
-    host_array,
-    namespace,
-    pairs,
-    quiet,
-    select,
-    table_like,
-    zeros_like,
-)
 from .functional.fit import window_radius
-from .functional.host import decode_peaks
 from .functional.modulate import STENCIL_RADIUS
-from .functional.peaks import map_middle
+from .kernels import Recipe
 from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
 
@@ -67,15 +54,33 @@ class Decoded(NamedTuple):
     refined: Tensor
     covariance: Tensor | None = None
 
-    def as_tensors(self, shape: tuple[int, ...]) -> Decoded:
-        """Tensors of shape (B, K, ...) from arrays or tensors (B * K, ...)."""
-        parts: Any = [
-            None
-            if part is None
-            else torch.as_tensor(part).reshape(*shape, *part.shape[1:])
-            for part in self
+    @classmethod
+    def from_table(cls, table: Tensor, shape: tuple[int, int]) -> Decoded:
+        """What a table says, see :meth:`HeatmapDecoder.decode_table`.
+
+        Args:
+            table (Tensor): Shape (B * K, 4) or (B * K, 8), float32.
+            shape (tuple[int, int]): B and K.
+
+        Returns:
+            Decoded: Views of the table, but for ``refined``.
+        """
+        rows = table.view(*shape, table.shape[1])
+        covariance = None
+        if rows.shape[2] > 4:
+            covariance = rows[..., 4:].unflatten(2, (2, 2))
+        return cls(rows[..., :2], rows[..., 2], rows[..., 3] > 0, covariance)
+
+    def to_table(self) -> Tensor:
+        """Everything in one table, (B * K, 4 or 8): undoes `from_table`."""
+        parts = [
+            self.points.flatten(0, -2),
+            self.scores.reshape(-1, 1),
+            self.refined.reshape(-1, 1),
         ]
-        return Decoded(*parts)
+        if self.covariance is not None:
+            parts.append(self.covariance.reshape(-1, 4))
+        return torch.cat(parts, 1)
 
 
 class Refinement(NamedTuple):
@@ -101,11 +106,11 @@ class HeatmapDecoder(nn.Module):
     # whole map
     reach: int | None = None
 
-    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """Refine the peaks of flattened heatmaps.
 
         Args:
-            heatmaps (Array): Shape (M, H, W).
+            heatmaps (Tensor): Shape (M, H, W).
             peaks (Peaks): The maxima of the heatmaps.
 
         Returns:
@@ -113,27 +118,60 @@ class HeatmapDecoder(nn.Module):
         """
         raise NotImplementedError
 
-    def decode_maps(self, heatmaps: Array) -> Decoded:
-        """Decode flattened heatmaps, arrays or tensors.
+    @property
+    def recipe(self) -> Recipe | None:
+        """What a fused kernel must know to decode as this decoder does.
+
+        None for a decoder that no kernel knows, as those of users are: it is
+        decoded by :meth:`decode_maps`.
+        """
+        return None
+
+    def decode_maps(self, heatmaps: Tensor) -> Decoded:
+        """Decode flattened heatmaps by the functions of the paper.
+
+        The reference for the kernels, and what runs where there is none.
 
         Args:
-            heatmaps (Array): Shape (M, H, W).
+            heatmaps (Tensor): Shape (M, H, W), any floating dtype.
 
         Returns:
-            Decoded: Of the same kind as the heatmaps, with (M, ...) for
-            (B, K, ...).
+            Decoded: With (M, ...) for (B, K, ...).
         """
         height, width = heatmaps.shape[1:]
         peaks = find_peaks(heatmaps)
-        with quiet(heatmaps):
-            offset, solved, covariance = self.refine(heatmaps, peaks)
+        offset, solved, covariance = self.refine(heatmaps, peaks)
         refined = solved & peaks.valid
         if covariance is not None:
             covariance = unknown_where(covariance, refined)
-        points = pairs(peaks.x, peaks.y) + offset
-        middle = table_like(points, map_middle, width, height)
-        points = select(peaks.valid, points, middle)
+        x = torch.where(peaks.valid, peaks.x + offset[:, 0], (width - 1) / 2)
+        y = torch.where(peaks.valid, peaks.y + offset[:, 1], (height - 1) / 2)
+        points = torch.stack([x, y], 1)
         return Decoded(points, peaks.score, refined, covariance)
+
+    def decode_table(self, heatmaps: Tensor) -> Tensor:
+        """Decode heatmaps into one table: one copy takes it to the host.
+
+        Args:
+            heatmaps (Tensor): As in :meth:`forward`, which see for errors.
+
+        Returns:
+            Tensor: Shape (B * K, 4), float32, on the heatmaps' device. The
+            columns are x, y (heatmap px), score and refined (0 or 1); with
+            covariances (B * K, 8), followed by xx, xy, yx, yy (heatmap px^2).
+        """
+        check_heatmaps(heatmaps)
+        if heatmaps.requires_grad:
+            heatmaps = heatmaps.detach()
+        if heatmaps.dtype == torch.float64:
+            # on every device alike: finer differences must not move the
+            # arg max
+            heatmaps = heatmaps.to(torch.float32)
+        recipe = self.recipe
+        kernel = kernels.pick(heatmaps) if recipe is not None else None
+        if recipe is not None and kernel is not None:
+            return kernel(heatmaps, recipe)
+        return self.decode_maps(heatmaps.flatten(0, 1)).to_table()
 
     def forward(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps.
@@ -148,41 +186,32 @@ class HeatmapDecoder(nn.Module):
             TypeError: If the heatmaps are no floating-point tensor.
             ValueError: If they have another number of dimensions.
         """
-        decoded = self.decode_maps(flatten_maps(heatmaps))
-        return decoded.as_tensors(heatmaps.shape[:2])
+        table = self.decode_table(heatmaps)
+        return Decoded.from_table(
+            table, (heatmaps.shape[0], heatmaps.shape[1])
+        )
 
 
-def flatten_maps(heatmaps: Tensor) -> Array:
-    """Check heatmaps, and flatten them: an array on the host.
+def check_heatmaps(heatmaps: Tensor) -> None:
+    """Whether they are what decoders take.
 
     Args:
         heatmaps (Tensor): Shape (B, K, H, W), any floating dtype.
-
-    Returns:
-        Array: Shape (B * K, H, W).
 
     Raises:
         TypeError: If the heatmaps are no floating-point tensor.
         ValueError: If they have another number of dimensions.
     """
-    maps: Any = host_array(heatmaps)
-    if maps is None:
-        is_tensor = isinstance(heatmaps, Tensor)
-        if not (is_tensor and heatmaps.is_floating_point()):
-            kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
-            raise TypeError(
-                f'heatmaps must be a floating-point tensor, got {kind}'
-            )
-        maps = heatmaps.detach()
-        if maps.dtype == torch.float64:
-            # as arrays are: finer differences must not move the arg max
-            maps = maps.to(torch.float32)
-    if maps.ndim != 4:
-        raise ValueError(
-            f'heatmaps must have shape (B, K, H, W), got {tuple(maps.shape)}'
+    if not (isinstance(heatmaps, Tensor) and heatmaps.is_floating_point()):
+        kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
+        raise TypeError(
+            f'heatmaps must be a floating-point tensor, got {kind}'
         )
-    batch, keypoints, height, width = maps.shape
-    return maps.reshape(batch * keypoints, height, width)
+    if heatmaps.ndim != 4:
+        raise ValueError(
+            'heatmaps must have shape (B, K, H, W), got '
+            f'{tuple(heatmaps.shape)}'
+        )
 
 
 @DECODERS.register_module()
@@ -191,11 +220,15 @@ class ArgmaxDecoder(HeatmapDecoder):
 
     reach = 0
 
-    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
+    @property
+    def recipe(self) -> Recipe | None:
+        """See the base; None for subclasses, which may refine otherwise."""
+        return Recipe('argmax') if type(self) is ArgmaxDecoder else None
+
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """No offset at all."""
-        return Refinement(
-            zeros_like(heatmaps, (heatmaps.shape[0], 2)), _everywhere(peaks)
-        )
+        offset = torch.stack([peaks.score, peaks.score], 1) * 0
+        return Refinement(offset, torch.ones_like(peaks.valid))
 
 
 @DECODERS.register_module()
@@ -218,16 +251,18 @@ class QuarterShiftDecoder(HeatmapDecoder):
         self.variant = variant
         self.reach = 1 if variant == 'sign' else None
 
-    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
+    @property
+    def recipe(self) -> Recipe | None:
+        """See the base; None for subclasses and for the literal variant."""
+        known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
+        return Recipe('sign') if known else None
+
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """A quarter shift for each peak."""
         return Refinement(
-            quarter_shift(heatmaps, peaks, self.variant), _everywhere(peaks)
+            quarter_shift(heatmaps, peaks, self.variant),
+            torch.ones_like(peaks.valid),
         )
-
-
-def _everywhere(peaks: Peaks) -> Array:
-    """A mask (M,) that is True for all."""
-    return namespace(peaks.valid).ones_like(peaks.valid)
 
 
 def _checked_sigma(sigma: float | None, decoder: str) -> float:
@@ -240,16 +275,11 @@ def _checked_sigma(sigma: float | None, decoder: str) -> float:
 
 
 def _or_quarter_shift(
-    refinement: Refinement, heatmaps: Array, peaks: Peaks
+    refinement: Refinement, heatmaps: Tensor, peaks: Peaks
 ) -> Refinement:
     """Quarter shifts for peaks that a decoder's own rule cannot refine."""
-
-    def shifts(rows: Any) -> Array:
-        return quarter_shift(
-            heatmaps[rows], Peaks(*(part[rows] for part in peaks))
-        )
-
-    offset = completed(refinement.solved, refinement.offset, shifts)
+    shift = quarter_shift(heatmaps, peaks)
+    offset = torch.where(refinement.solved[:, None], refinement.offset, shift)
     return refinement._replace(offset=offset)
 
 
@@ -294,34 +324,27 @@ class TaylorDecoder(HeatmapDecoder):
             )
             self.reach = getattr(self.modulation, 'reach', None)
             self._smoothing_variance = kernel_variance(self.modulation.kernel)
-        # what decode_peaks does; others may modulate as they like
-        self._plain: Any = None
-        if type(self.modulation) is GaussianModulation and not covariance:
-            self._plain = self.modulation.kernel, self.modulation.rescale
 
-    def decode_maps(self, heatmaps: Array) -> Decoded:
-        """Decode as all decoders do, but faster on the host; args as there."""
-        on_host = namespace(heatmaps) is np and len(heatmaps) > 0
-        if not on_host or self._plain is None:
-            return super().decode_maps(heatmaps)
-        if len(heatmaps) <= PIECE:
-            return self._decode_on_host(heatmaps)
-        pieces = np.array_split(heatmaps, -(-len(heatmaps) // PIECE))
-        parts: Any = [self._decode_on_host(piece)[:3] for piece in pieces]
-        whole: list[Any] = [np.concatenate(same) for same in zip(*parts)]
-        return Decoded(whole[0], whole[1], whole[2])
+    @property
+    def recipe(self) -> Recipe | None:
+        """See the base; None for subclasses, and for modulations of users."""
+        if type(self) is not TaylorDecoder:
+            return None
+        kernel, minmax = None, False
+        if self.modulation is not None:
+            if type(self.modulation) is not GaussianModulation:
+                return None
+            kernel = self.modulation.kernel
+            minmax = self.modulation.rescale == 'minmax'
+        return Recipe(
+            'taylor',
+            kernel=kernel,
+            minmax=minmax,
+            trust_radius=self.trust_radius,
+            covariance=self.covariance,
+        )
 
-    def _decode_on_host(self, maps: np.ndarray) -> Decoded:
-        kernel, rescale = self._plain
-        with quiet(maps):
-            found: Any = decode_peaks(maps, kernel, rescale, self.trust_radius)
-        if found is None:
-            return super().decode_maps(maps)
-        points, scores = found
-        refined: Any = np.ones(len(maps), bool)
-        return Decoded(points, scores, refined)
-
-    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """Taylor steps, and quarter shifts where there is none."""
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
@@ -366,7 +389,19 @@ class GaussianFitDecoder(HeatmapDecoder):
         self.covariance = covariance
         self.reach = window_radius(self.sigma)
 
-    def refine(self, heatmaps: Array, peaks: Peaks) -> Refinement:
+    @property
+    def recipe(self) -> Recipe | None:
+        """See the base; None for subclasses, which may refine otherwise."""
+        if type(self) is not GaussianFitDecoder:
+            return None
+        return Recipe(
+            'fit',
+            trust_radius=max(1.0, self.sigma),
+            sigma=self.sigma,
+            covariance=self.covariance,
+        )
+
+    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """Fitted centres, and quarter shifts where nothing fits."""
         refinement = Refinement(
             *fit_gaussian(heatmaps, peaks, self.sigma, self.covariance)

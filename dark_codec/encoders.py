@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from .functional import QUANTISERS, encode_biased, encode_unbiased
-from .functional._backend import Array
 from .functional.coords import Size
 from .registry import ENCODERS
 
@@ -13,8 +14,8 @@ class UnbiasedEncoder:
     """Gaussians centred at the keypoints themselves (Sec. 3.2)."""
 
     def __call__(
-        self, points: Array, visible: Array, heatmap_size: Size, sigma: float
-    ) -> tuple[Array, Array]:
+        self, points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+    ) -> tuple[Tensor, Tensor]:
         """See :func:`dark_codec.functional.encode_unbiased`."""
         return encode_unbiased(points, visible, heatmap_size, sigma)
 
@@ -36,8 +37,8 @@ class BiasedEncoder:
         self.quantise = quantise
 
     def __call__(
-        self, points: Array, visible: Array, heatmap_size: Size, sigma: float
-    ) -> tuple[Array, Array]:
+        self, points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+    ) -> tuple[Tensor, Tensor]:
         """See :func:`dark_codec.functional.encode_biased`."""
         return encode_biased(
             points, visible, heatmap_size, sigma, self.quantise

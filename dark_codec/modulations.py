@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from .functional import (
     RESCALES,
@@ -12,7 +12,6 @@ from .functional import (
     modulated_stencil,
     opencv_kernel,
 )
-from .functional._backend import Array
 from .functional.modulate import STENCIL_RADIUS
 from .registry import MODULATIONS
 
@@ -59,10 +58,10 @@ class GaussianModulation(nn.Module):
         if rescale != 'minmax':
             self.reach = len(self.kernel) // 2 + STENCIL_RADIUS
 
-    def forward(self, heatmaps: Array) -> Array:
+    def forward(self, heatmaps: Tensor) -> Tensor:
         """Modulated heatmaps, (M, H, W) to (M, H, W) float32."""
         return modulate(heatmaps, self.kernel, self.rescale)
 
-    def stencil(self, heatmaps: Array, peaks: Peaks) -> Array:
+    def stencil(self, heatmaps: Tensor, peaks: Peaks) -> Tensor:
         """The modulated 5 x 5 px round each peak, (M, 5, 5)."""
         return modulated_stencil(heatmaps, peaks, self.kernel, self.rescale)

@@ -7,6 +7,7 @@ to import from is given because MMEngine would import all of MMPose instead.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from mmengine.registry import Registry
@@ -16,6 +17,13 @@ DECODERS = Registry('dark decoder', scope='mmpose', locations=['dark_codec'])
 MODULATIONS = Registry(
     'dark modulation', scope='mmpose', locations=['dark_codec']
 )
+
+
+def nearest_name(name: str, registry: Registry) -> str | None:
+    """The registered name that is most like a misspelt one, if any is."""
+    known = {key.lower(): key for key in registry.module_dict}
+    near = get_close_matches(name.split('.')[-1].lower(), known, 1)
+    return known[near[0]] if near else None
 
 
 def build_part(
@@ -44,9 +52,11 @@ def build_part(
     if isinstance(part, str):
         part = registry.get(part)
     if part is None:
+        near = nearest_name(cfg['type'], registry)
         raise ValueError(
-            f'unknown {name} {cfg["type"]!r}; known ones: '
-            f'{sorted(registry.module_dict)}'
+            f'unknown {name} {cfg["type"]!r}; '
+            + (f'did you mean {near!r}? ' if near else '')
+            + f'known ones: {sorted(registry.module_dict)}'
         )
     args = {key: value for key, value in cfg.items() if key != 'type'}
     if getattr(part, 'uses_sigma', False) and args.get('sigma') is None:

@@ -6,15 +6,17 @@ which colour-blind readers can tell apart; markers differ in shape, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
+from torch import Tensor
 
-from .functional._backend import Array
 from .functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
@@ -25,7 +27,7 @@ Points = Mapping[str, Sequence[float]]
 
 def draw_heatmap(
     ax: Axes,
-    heatmap: Array,
+    heatmap: np.ndarray | Tensor,
     points: Points | None = None,
     truth: Sequence[float] | None = None,
 ) -> Axes:
@@ -36,7 +38,7 @@ def draw_heatmap(
 
     Args:
         ax (Axes): Where to draw.
-        heatmap (Array): Shape (H, W).
+        heatmap (np.ndarray | Tensor): Shape (H, W).
         points (Mapping[str, Sequence[float]], optional): Points (x, y) in
             heatmap px, by the name that the legend gives them.
         truth (Sequence[float], optional): The true point (x, y) in heatmap
@@ -108,14 +110,18 @@ def draw_picture(ax: Axes, picture: np.ndarray) -> Axes:
 
 
 def overlay_heatmap(
-    ax: Axes, heatmap: Array, corners: np.ndarray, opacity: float = 0.7
+    ax: Axes,
+    heatmap: np.ndarray | Tensor,
+    corners: np.ndarray,
+    opacity: float = 0.7,
 ) -> Axes:
     """Lay a heatmap over a picture, transparent where it is 0.
 
     Args:
         ax (Axes): With the picture, as :func:`draw_picture` draws it.
-        heatmap (Array): Shape (H, W). What is above 1 is drawn as 1, the
-            peak of the training targets, and what is below 0 as 0.
+        heatmap (np.ndarray | Tensor): Shape (H, W). What is above 1 is
+            drawn as 1, the peak of the training targets, and what is below 0
+            as 0.
         corners (np.ndarray): Where the outer corners of the heatmap lie on
             the picture, the points (-0.5, -0.5) and (W - 0.5, H - 0.5) in
             heatmap px: (2, 2), (x, y) in picture px.
@@ -229,16 +235,17 @@ def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
     x, y = point
     left, top = np.floor(x), np.floor(y)
     for i, name in enumerate(QUANTISERS):
-        quantised = quantise_points(np.asarray(point, np.float32), name)
-        error = float(np.hypot(*(quantised - point)))
+        to_x, to_y = quantise_points(torch.tensor(point), name).tolist()
+        error = math.hypot(to_x - x, to_y - y)
         ax.annotate(
             '',
-            xy=quantised,
+            xy=(to_x, to_y),
             xytext=(x, y),
             arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
         )
         ax.plot(
-            *quantised,
+            to_x,
+            to_y,
             linestyle='',
             marker=MARKERS[i],
             markersize=15 - 4 * i,

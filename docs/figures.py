@@ -1,9 +1,10 @@
-"""Draws the figures of docs/concepts.md.
+"""Draws the figures of docs/concepts.md, and that of the README.
 
 ``python docs/figures.py docs/images/concepts``. Everything on them comes out
 of dark_codec's own functions.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,10 +41,12 @@ from projects.quickstart.figures import FiguresDataset  # noqa: E402
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Ellipse  # noqa: E402
 
 SIGMA = 2.0
+_EXAMPLE = 5, 'left_knee'  # of the README's picture: a figure, and a joint
 DECODERS = {
     'argmax': ArgmaxDecoder(),
     'quarter shift': QuarterShiftDecoder(),
@@ -61,7 +64,6 @@ def maps_at(points: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
 
 def frames() -> Figure:
     """A keypoint in the picture, in the network's input and in a heatmap."""
-    init_default_scope('mmpose')
     codec = DARKCodec(input_size=(96, 128))
     figures = FiguresDataset(
         num_samples=29,
@@ -77,7 +79,8 @@ def frames() -> Figure:
     points = crop['transformed_keypoints']
     heatmap = codec.encode(points)['heatmaps'][joint]
     sizes = codec.input_size, codec.heatmap_size
-    place = input_to_heatmap(points[0, joint], *sizes, codec.alignment)
+    joint_at = torch.from_numpy(points[0, joint])
+    place = input_to_heatmap(joint_at, *sizes, codec.alignment).numpy()
     fig, axes = plt.subplots(1, 3, figsize=(9, 4.4), layout='constrained')
     axes[0].imshow(raw['img'][..., ::-1])
     left, top, right, bottom = raw['bbox'][0]
@@ -204,6 +207,105 @@ def _ellipse(
     )
 
 
+def glance() -> Figure:
+    """What DARK does: a joint at pixel zoom, and errors by sub-pixel place."""
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(9.6, 4.1), layout='constrained', width_ratios=(1, 1.25)
+    )
+    _joint_at_pixel_zoom(left)
+    _errors_by_place(right)
+    return fig
+
+
+def glance_dark() -> Figure:
+    """The same for pages with a dark background."""
+    with plt.style.context('dark_background'):
+        fig = glance()
+    for part in (fig, *fig.axes):
+        part.set_facecolor('#0d1117')
+    return fig
+
+
+def _joint_at_pixel_zoom(ax: Axes) -> None:
+    """A painted knee, the pixels of its heatmap, and three points."""
+    magnified = 5  # the picture is painted larger than the network sees it
+    codec = DARKCodec(input_size=(96, 128), alignment='half_pixel')
+    sizes = codec.input_size, codec.heatmap_size, codec.alignment
+    figures = FiguresDataset(
+        num_samples=_EXAMPLE[0] + 1,
+        seed=1,
+        image_size=(640, 640),
+        easy=True,
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='GetBBoxCenterScale'),
+            dict(type='TopdownAffine', input_size=(480, 640)),
+        ],
+    )
+    crop = figures[_EXAMPLE[0]]
+    joint = figures.metainfo['keypoint_name2id'][_EXAMPLE[1]]
+    painted = crop['transformed_keypoints'][0]
+    points = ((painted + 0.5) / magnified - 0.5)[None]
+    truth = input_to_heatmap(points[0, joint], *sizes)
+    heatmap = torch.as_tensor(codec.encode(points)['heatmaps'])[None]
+    heatmap = heatmap[:, joint : joint + 1]
+    height, width = heatmap.shape[2:]
+    outer = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])
+    # pixels of the picture in heatmap px, so that the grid has whole numbers
+    extent = outer[0, 0], outer[1, 0], outer[1, 1], outer[0, 1]
+    ax.imshow(crop['img'][..., ::-1], extent=extent)
+    shade = np.zeros((height, width, 4))
+    shade[..., 0] = 1  # red, as strong as the heatmap
+    shade[..., 3] = 0.75 * heatmap[0, 0].clamp(0, 1)
+    ax.imshow(shade, extent=extent)
+    ax.vlines(np.arange(width) - 0.5, -0.5, height, color='white', alpha=0.35)
+    ax.hlines(np.arange(height) - 0.5, -0.5, width, color='white', alpha=0.35)
+    shown = (
+        ('argmax', ArgmaxDecoder(), COLORS[1], 's', 13),
+        ('DARK', TaylorDecoder(sigma=codec.sigma), COLORS[4], 'o', 13),
+    )
+    for name, decoder, color, marker, size in shown:
+        ax.plot(
+            *decoder(heatmap).points[0, 0],
+            marker,
+            color=color,
+            markersize=size,
+            markeredgecolor='black',
+            label=name,
+        )
+    ax.plot(*truth, 'x', color='black', markersize=9, mew=2, label='truth')
+    x, y = np.rint(truth)
+    ax.set(xlim=(x - 4.5, x + 4.5), ylim=(y + 4.5, y - 4.5))
+    ax.set(xticks=[], yticks=[])
+    ax.set_title('A joint on the pixels of its heatmap')
+    ax.legend(loc='lower left', facecolor='white', labelcolor='black')
+
+
+def _errors_by_place(ax: Axes) -> None:
+    """Error in x by where in a heatmap pixel the joint lies."""
+    places = np.linspace(-0.5, 0.5, 202)[1:-1]
+    points = np.column_stack([24 + places, np.full(200, 24.3)])
+    heatmaps = maps_at(points, (48, 64))
+    shown = (
+        ('argmax', 'argmax', COLORS[1], '--'),
+        ('quarter shift', 'quarter shift', COLORS[2], '-.'),
+        ('Taylor', 'DARK', COLORS[4], '-'),
+    )
+    for key, name, color, style in shown:
+        x = DECODERS[key](heatmaps).points[0, :, 0].numpy()
+        ax.plot(
+            places, x - points[:, 0], style, color=color, lw=2.5, label=name
+        )
+    ax.axhline(0, color='0.5', linewidth=0.8)
+    ax.set(
+        xlabel='where in a heatmap pixel the joint lies, px from its centre',
+        ylabel='error, heatmap px (1 is 4 px of the input)',
+        title='What each way of reading it is off by',
+        xlim=(-0.5, 0.5),
+    )
+    ax.legend(loc='upper right')
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     draw.__name__: draw
     for draw in (
@@ -213,12 +315,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         decoders,
         modulation,
         covariance,
+        glance,
+        glance_dark,
     )
 }
 
 
 def draw_all(folder: Path) -> None:
     """Draw every figure into a folder, which is made if need be."""
+    init_default_scope('mmpose')
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in FIGURES.items():
         fig = draw()
@@ -226,7 +331,12 @@ def draw_all(folder: Path) -> None:
         plt.close(fig)
 
 
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path, help='where the figures go')
+    return parser.parse_args()
+
+
 if __name__ == '__main__':
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    draw_all(Path(sys.argv[1]))
+    draw_all(parse_args().folder)

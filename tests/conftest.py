@@ -8,7 +8,9 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-import dark_codec  # noqa: F401  before MMPose, which mmcv-lite alone lets down
+from dark_codec import (
+    kernels,  # before MMPose, which mmcv-lite alone lets down
+)
 
 _ROOT = Path(__file__).parents[1]
 
@@ -46,23 +48,18 @@ def real_heatmaps(data_root):
 @pytest.fixture
 def compiler():
     """torch.compile and torch.export, without the graphs of other tests."""
-    # What is compiled has to know that it is, see functional/_backend.py
+    # What is compiled has to know that it is, see kernels/__init__.py
     if not hasattr(getattr(torch, 'compiler', None), 'is_compiling'):
         pytest.skip('this torch has no torch.compiler.is_compiling')
     torch.compiler.reset()
 
 
-@pytest.fixture(params=['numpy', 'tensors'])
-def path(request, monkeypatch):
-    """Run a test on the CPU's fast path, and on that of accelerators."""
-    if request.param == 'tensors':
-        monkeypatch.setattr(
-            'dark_codec.decoders.host_array', lambda tensor: None
-        )
-    return request.param
-
-
-@pytest.fixture(params=[np.asarray, torch.as_tensor], ids=['numpy', 'tensors'])
-def array(request):
-    """Makes the kind of array that a formula is tested with."""
+@pytest.fixture(params=['reference', 'numba'])
+def kernel(request, monkeypatch):
+    """Decode by the functions of the paper, and by the host's kernel."""
+    if request.param == 'numba':
+        loaded = kernels.load('numba')
+        if isinstance(loaded, ImportError):
+            pytest.skip(f'no kernel for the host: {loaded}')
+    monkeypatch.setenv(kernels.VARIABLE, request.param)
     return request.param

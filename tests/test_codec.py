@@ -8,7 +8,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from sample_maps import SCALES, make_maps
 
-from dark_codec.functional._backend import host_array
+from dark_codec import kernels
 
 ALIGNMENTS = ['asymmetric', 'half_pixel', 'align_corners']
 SIZES = [(96, 128), (192, 256), (288, 384)]
@@ -212,7 +212,7 @@ DTYPES = [(torch.float64, 1e-4), (torch.float16, 0.02), (torch.bfloat16, 0.15)]
 
 
 @pytest.mark.parametrize(('dtype', 'tolerance'), DTYPES, ids=str)
-def test_dtypes(rng, dtype, tolerance, path):
+def test_dtypes(rng, dtype, tolerance, kernel):
     """The tolerances, in heatmap px, are what rounding does to the maps."""
     codec = build()
     keypoints = inner_keypoints(codec, rng)
@@ -267,20 +267,21 @@ def test_modes_of_torch_do_not_matter(rng):
         np.testing.assert_allclose(decoded[0], expected[0], atol=1e-3)
 
 
-def test_the_tensor_path_under_autocast(rng):
-    """On accelerators autocast is met by torch operators, not by numpy."""
+def test_tensors_of_other_types_are_left_to_the_reference(rng, monkeypatch):
+    """Under autocast too, which its operators meet, and kernels do not."""
     codec = build()
     maps = torch.from_numpy(make_maps('noisy', (48, 64), 2.0, rng)[0])[None]
 
-    class OnTensors(torch.Tensor):
+    class Marked(torch.Tensor):
         pass
 
-    subclass = maps.as_subclass(OnTensors)
-    assert host_array(subclass) is None
+    subclass = maps.as_subclass(Marked)
+    assert kernels.pick(subclass) is None
+    monkeypatch.setenv(kernels.VARIABLE, 'reference')
     expected, _ = codec.batch_decode(maps)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         decoded, _ = codec.batch_decode(subclass)
-    np.testing.assert_allclose(decoded[0], expected[0], atol=1e-3)
+    np.testing.assert_array_equal(decoded[0], expected[0])
 
 
 def heatmap_head(codec, channels=5):

@@ -48,7 +48,7 @@ def comparable(points, maps, margin, sigma):
 
 @pytest.mark.parametrize('kind', ['clean', 'noisy', 'skewed'])
 @pytest.mark.parametrize('scale', SCALES, ids=str)
-def test_parity_with_mmpose(rng, scale, kind, path):
+def test_parity_with_mmpose(rng, scale, kind, kernel):
     size, sigma, kernel_size = scale
     maps, _ = make_maps(kind, size, sigma, rng, count=40)
     msra = MSRAHeatmap(
@@ -166,7 +166,7 @@ def check_against_oracle(maps, sigma, rescale):
 @pytest.mark.parametrize('rescale', ['minmax', 'max', 'none'])
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('scale', SCALES, ids=str)
-def test_taylor_equals_the_paper(rng, scale, kind, rescale, path):
+def test_taylor_equals_the_paper(rng, scale, kind, rescale, kernel):
     size, sigma, _ = scale
     maps, _ = make_maps(kind, size, sigma, rng, 8)
     check_against_oracle(maps, sigma, rescale)

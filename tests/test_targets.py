@@ -32,6 +32,12 @@ HRNET = (
 CODEC = dict(type='DARKCodec', input_size=(64, 64), sigma=1.0)
 
 
+@pytest.fixture(autouse=True)
+def not_completed(monkeypatch):
+    """Configs as MMEngine reads them, before apply_codec."""
+    monkeypatch.setenv('DARK_CODEC_COMPLETE', '0')
+
+
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp('targets') / 'data')

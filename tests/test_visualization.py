@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -40,9 +41,9 @@ def test_a_heatmap_lies_on_its_keypoint(ax, alignment):
     codec = DARKCodec((96, 128), alignment=alignment, sigma=2)
     point = np.array([40.3, 70.8])
     heatmap = codec.encode(point[None, None])['heatmaps'][0]
-    corners = np.array([[-0.5, -0.5], [23.5, 31.5]])
+    corners = torch.tensor([[-0.5, -0.5], [23.5, 31.5]])
     draw_picture(ax, np.zeros((128, 96, 3), np.uint8))
-    overlay_heatmap(ax, heatmap, codec.to_input(corners), opacity=1)
+    overlay_heatmap(ax, heatmap, codec.to_input(corners).numpy(), opacity=1)
     weight = pixels(ax).sum(2)
     assert weight[0, 0] == 0 and weight.max() > 550
     rows, columns = np.mgrid[:128, :96]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains a small network with DARK on built-in figures, in ten minutes on two
+# Trains a small network with DARK on painted figures, in five minutes on two
 # cores, and shows what decoding does. `--help` says how to use it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"

@@ -4,6 +4,7 @@ Runs from any folder, and imports the dark_codec of the checkout it lies in.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -137,6 +138,18 @@ def choose_checkpoint(cfg: Config) -> None:
         ) from error
 
 
+def tell_what_next(config: str, runner: Runner) -> None:
+    """Say where the last checkpoint lies, and how to test it."""
+    checkpoint = runner.message_hub.runtime_info.get('last_ckpt')
+    if checkpoint is not None:
+        command = shlex.join(['python', 'tools/test.py', config, checkpoint])
+        print_log(
+            f'Trained. The last checkpoint: {checkpoint}\n'
+            f'To test it: {command}',
+            logger='current',
+        )
+
+
 def main() -> None:
     """Train."""
     args = parse_args()
@@ -145,7 +158,9 @@ def main() -> None:
     protect_checkpoints(cfg)
     prepare(cfg, ('train', 'val'))
     choose_checkpoint(cfg)
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    tell_what_next(args.config, runner)
 
 
 if __name__ == '__main__':

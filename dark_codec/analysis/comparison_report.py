@@ -18,6 +18,7 @@ from .comparison import Interval
 from .decoders_by_name import Sweep
 from .machine import describe_run, describe_threads
 from .markdown import markdown
+from .recommendation import Choice
 
 # what of the dump's facts goes into the report
 _RECORDED = (
@@ -74,6 +75,7 @@ def write_report(
     rows: Rows,
     sweeps: dict[str, Sweep],
     draws: int,
+    choices: list[Choice],
 ) -> None:
     """Write report.md, report.json and the plots.
 
@@ -83,6 +85,7 @@ def write_report(
         rows: By decoder, those of the sweeps included.
         sweeps: By the names of their files.
         draws: Resamples of the bootstrap.
+        choices: What is recommended for the network.
     """
     info = vars(dump.info)
     record = dict(
@@ -92,6 +95,14 @@ def write_report(
         ),
         draws=draws,
         decoders={name: _plain(row) for name, row in rows.items()},
+        recommended=[
+            dict(
+                choice._asdict(),
+                value=choice.value._asdict(),
+                difference=choice.difference._asdict(),
+            )
+            for choice in choices
+        ],
     )
     (folder / 'report.json').write_text(json.dumps(record, indent=1) + '\n')
     pictures = []
@@ -105,7 +116,31 @@ def write_report(
             pictures.append(f'{name}.png')
             figure.savefig(folder / pictures[-1], dpi=100)
     text = as_page(dump, rows, draws, pictures)
+    text += recommendation(choices)
     (folder / 'report.md').write_text(text)
+
+
+def recommendation(choices: list[Choice]) -> str:
+    """What to take, in markdown; empty without choices."""
+    if not choices:
+        return ''
+    table = markdown(
+        ['by', 'take', 'on the other half', 'less `dark-max`'],
+        [
+            [
+                choice.metric,
+                f'`{choice.decoder}`',
+                _estimate(choice.value),
+                _estimate(choice.difference),
+            ]
+            for choice in choices
+        ],
+    )
+    return (
+        '## Recommended\n\nChosen on every other image, kernel widths '
+        'included; the numbers, with 95 % intervals, are those of the other '
+        f'images.\n\n{table}\n'
+    )
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -100,7 +100,7 @@ def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
         info: Of the dump.
         sigmas: In heatmap px.
     """
-    chosen = sigmas or _fitting(
+    chosen = sigmas or with_windows_in(
         [info.codec['sigma'] * step for step in SIGMA_STEPS],
         lambda sigma: 3 * sigma + 2,
         info,
@@ -114,7 +114,9 @@ def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
 
 def kernel_sweep(info: DumpInfo, sizes: Sequence[int]) -> Sweep:
     """Taylor decoders with these kernels of OpenCV; several if none."""
-    chosen = sizes or _fitting(KERNEL_SIZES, lambda size: size // 2 + 2, info)
+    chosen = sizes or with_windows_in(
+        KERNEL_SIZES, lambda size: size // 2 + 2, info
+    )
     texts = {k: f'dark-max:modulation.kernel_size={k}' for k in chosen}
     return _sweep("size of OpenCV's kernel, heatmap px", {'Taylor': texts})
 
@@ -124,8 +126,16 @@ def _sweep(label: str, families: dict[str, dict[float, str]]) -> Sweep:
     return Sweep(label, dict(map(parse_decoder, texts)), families)
 
 
-def _fitting(values: Sequence, reach: Any, info: DumpInfo) -> list:
-    """Return those whose windows are in the dump."""
+def with_windows_in(
+    values: Sequence, reach: Callable[[Any], float], info: DumpInfo
+) -> list:
+    """Return those whose windows are in the dump.
+
+    Args:
+        values: Sigmas or sizes of kernels.
+        reach: How far a decoder with such a value reads, in heatmap px.
+        info: Of the dump.
+    """
     if info.patch_radius is None:
         return list(values)
     return [value for value in values if reach(value) <= info.patch_radius]

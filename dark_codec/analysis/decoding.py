@@ -14,9 +14,9 @@ from mmengine.evaluator import Evaluator
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .._config_tree import type_name, unscoped
 from ..codec import DARKCodec
 from ..config import apply_codec, decoding_head
+from ..config.tree import type_name, unscoped
 
 
 def codec_config(cfg: Config) -> dict:

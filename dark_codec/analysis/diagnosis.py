@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ..functional import heatmap_to_input
 from .bootstrap import Estimate, bootstrap
@@ -288,6 +289,6 @@ def _border(
 def _stride(
     input_size: Size, heatmap_size: Size, alignment: str
 ) -> np.ndarray:
-    ends = np.array([[0, 0], [1, 1]])
+    ends = torch.tensor([[0, 0], [1, 1]])
     first, second = heatmap_to_input(ends, input_size, heatmap_size, alignment)
-    return (second - first).astype(np.float64)
+    return (second - first).double().numpy()

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.utils import track_iter_progress
+import torch
 from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump, Shard
+from ..engine.progress import track
 from ..evaluation.torso_pck import TORSO
 from ..functional import find_peaks, input_to_heatmap
 from .decoding import decode
@@ -79,7 +80,7 @@ def read_dump(folder: Path, size: str | None) -> Case:
     dump.check_decoder(codec.decoder)
     parts = [
         _read_shard(shard, codec, torso if size == 'torso' else None)
-        for shard in track_iter_progress(dump.shards)
+        for shard in track(dump.shards, 'Decoding')
     ]
     arrays = {
         name: np.concatenate([part[name] for part in parts])
@@ -96,8 +97,11 @@ def _read_shard(
     in_input, _ = decode(codec, maps, shard.info.batch_size)
     # by way of input px, where the codec makes its corrections
     points = input_to_heatmap(
-        in_input, codec.input_size, codec.heatmap_size, codec.alignment
-    )
+        torch.from_numpy(in_input),
+        codec.input_size,
+        codec.heatmap_size,
+        codec.alignment,
+    ).numpy()
     truth, labelled = shard.truth_on_heatmap(), shard.labelled
     size = _box_size(shard, codec)
     if torso is not None:
@@ -167,5 +171,5 @@ def without(points: np.ndarray, lost: np.ndarray) -> np.ndarray:
 
 def find_pixels(maps: np.ndarray) -> np.ndarray:
     """Highest pixels (x, y), (I, K, 2)."""
-    peaks = find_peaks(maps.reshape(-1, *maps.shape[2:]))
+    peaks = find_peaks(torch.from_numpy(maps).flatten(0, 1))
     return np.stack([peaks.x, peaks.y], -1).reshape(*maps.shape[:2], 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from scipy.ndimage import maximum_filter
 
 from ..functional import input_to_heatmap
@@ -105,11 +106,13 @@ def _example(
     }
     dark = codecs[DARK]
     truth = input_to_heatmap(
-        prediction.to_input(prediction.truth)[figure, keypoint],
+        torch.from_numpy(
+            prediction.to_input(prediction.truth)[figure, keypoint]
+        ),
         dark.input_size,
         dark.heatmap_size,
         dark.alignment,
-    )
+    ).numpy()
     names = prediction.runner.test_dataloader.dataset.metainfo[
         'keypoint_id2name'
     ]

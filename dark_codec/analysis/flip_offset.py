@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ..functional import input_to_heatmap
 from .bootstrap import Estimate, bootstrap
@@ -71,7 +72,7 @@ def flip_signature(
         >>> flip_signature((192, 256), (48, 64), 'half_pixel')
         0.0
     """
-    ends = np.array([[0, 0], [input_size[0] - 1, 0]])
+    ends = torch.tensor([[0, 0], [input_size[0] - 1, 0]])
     first, last = input_to_heatmap(ends, input_size, heatmap_size, alignment)
     # the image's first column, and where its mirror image, the last, lands
     # when the heatmap's columns are reversed
@@ -97,12 +98,12 @@ def alignment_offset(
         >>> alignment_offset((192, 256), (48, 64), 'asymmetric', 'half_pixel')
         array([0.375, 0.375], dtype=float32)
     """
-    middle = (np.array(input_size) - 1) / 2
+    middle = (torch.tensor(input_size) - 1) / 2
     one, two = (
         input_to_heatmap(middle, input_size, heatmap_size, name)
         for name in (alignment, other)
     )
-    return one - two
+    return (one - two).numpy()
 
 
 def find_alignment(

@@ -30,7 +30,7 @@ def draw_modulation(
     Returns:
         Figure: Two columns.
     """
-    figure = Figure(figsize=(9, 4.3 * len(examples)), layout='constrained')
+    figure = Figure(figsize=(9, 4.7 * len(examples)), layout='constrained')
     axes = figure.subplots(len(examples), 2, squeeze=False)
     for row, example in zip(axes, examples):
         highest = np.argwhere(example.predicted == example.predicted.max())[0]

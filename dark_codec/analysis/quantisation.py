@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from ..codec import DARKCodec
 from ..functional import (
@@ -26,13 +27,13 @@ def quantisation_errors(
         dict[str, np.ndarray]: Distances in input px, (n,), by quantiser.
     """
     frames = (codec.input_size, codec.heatmap_size, codec.alignment)
-    exact = input_to_heatmap(points, *frames)
+    exact = input_to_heatmap(torch.from_numpy(points), *frames)
     moved = {
         name: heatmap_to_input(quantise_points(exact, name), *frames)
         for name in QUANTISERS
     }
     return {
-        name: np.linalg.norm(there - points, axis=1)
+        name: np.linalg.norm(there.numpy() - points, axis=1)
         for name, there in moved.items()
     }
 
@@ -50,4 +51,4 @@ def usual_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
     floor = quantisation_errors(points, codec)['floor']
     usual = np.abs(floor - np.median(floor)).argmin()
     frames = (codec.input_size, codec.heatmap_size, codec.alignment)
-    return np.asarray(input_to_heatmap(points[usual], *frames))
+    return input_to_heatmap(torch.from_numpy(points[usual]), *frames).numpy()

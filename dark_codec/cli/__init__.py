@@ -9,6 +9,7 @@ from .tool import (
     add_run_arguments,
     carry_codec,
     check_checkpoint,
+    check_folder,
     check_output,
     enable_hook,
     head_decoder,
@@ -16,6 +17,7 @@ from .tool import (
     prepare,
     read_config,
     run_tool,
+    warn_of_another_codec,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     'add_run_arguments',
     'carry_codec',
     'check_checkpoint',
+    'check_folder',
     'check_output',
     'describe_bad_metainfo',
     'describe_missing_data',
@@ -34,4 +37,5 @@ __all__ = [
     'prepare',
     'read_config',
     'run_tool',
+    'warn_of_another_codec',
 ]

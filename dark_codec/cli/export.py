@@ -31,6 +31,7 @@ from .tool import (
     carry_codec,
     check_checkpoint,
     head_decoder,
+    warn_of_another_codec,
 )
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
@@ -94,6 +95,7 @@ def build_estimator(
     model = init_model(cfg, device='cpu')
     metainfo = _metainfo_of(cfg)
     if checkpoint is not None:
+        warn_of_another_codec(cfg, check_checkpoint(checkpoint))
         metainfo = _load(model, checkpoint) or metainfo
     # as in MMPose, the model's own wins
     metainfo = model.metainfo or metainfo
@@ -145,7 +147,6 @@ def _metainfo_of(cfg: Config) -> dict:
 
 def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
     """Load weights, all of them, and return the metainfo they came with."""
-    check_checkpoint(path)
     try:
         checkpoint = load_checkpoint(
             model, path, map_location='cpu', strict=True

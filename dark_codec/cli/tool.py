@@ -5,7 +5,7 @@ first, so that every other argument works on, and wins over, what it sets.
 """
 
 import argparse
-import atexit
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,10 +14,17 @@ from typing import Any
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 
 from .. import apply_codec
 from ..compat import prepare_distributed
 from ..config import decoding_head
+from ..engine import (
+    codec_differences,
+    interruptible,
+    leave,
+    read_checkpoint,
+)
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
 
@@ -43,14 +50,19 @@ class _KeyValuePairs(DictAction):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run `main`; a :class:`UserError` becomes one message and exit code 2."""
-    try:
-        main()
-    except UserError as error:
-        print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
-        sys.exit(2)
-    if dist.is_available() and dist.is_initialized():
-        _end_distributed()
+    """Run `main`; a :class:`UserError` becomes one message and exit code 2.
+
+    An interruption ends the tool, see :func:`interruptible`.
+    """
+    name = Path(sys.argv[0]).name
+    with interruptible(f'{name}: interrupted'):
+        try:
+            main()
+        except UserError as error:
+            print(f'{name}: error: {error}', file=sys.stderr)
+            sys.exit(2)
+        if dist.is_available() and dist.is_initialized():
+            _end_distributed()
 
 
 def _end_distributed() -> None:
@@ -58,16 +70,12 @@ def _end_distributed() -> None:
 
     DDP keeps the threads of gloo alive. One that lets go of a tensor while the
     interpreter is taken down cannot get its lock, and aborts the process after
-    all is done (seen twice in some hundred runs). So all is done here that
-    precedes the taking down, which is left to the system.
+    all is done (seen twice in some hundred runs).
     """
     backend = dist.get_backend()
     dist.destroy_process_group()
     if backend == 'gloo':
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        leave(0)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,13 +136,31 @@ def read_config(path: str, options: dict | None = None) -> Config:
         raise UserError(f'the config {path} does not exist')
     try:
         cfg = Config.fromfile(path)
-    except (FileNotFoundError, SyntaxError) as error:
-        raise UserError(f'cannot read {path}: {error}') from error
+    except (
+        FileNotFoundError,
+        ImportError,
+        KeyError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UserError(f'cannot read {path}: {_plainly(error)}') from error
     try:
         cfg.merge_from_dict(options or {})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'--cfg-options: {error}') from error
     return cfg
+
+
+def _plainly(error: Exception) -> str:
+    """MMEngine's error of a dict over a list, as a sentence on codecs."""
+    text = str(error)
+    if text.startswith('codec={') and "<class 'list'>" in text:
+        return (
+            "its base's codec is a list, one codec a level; replace the list: "
+            "codec=dict(_delete_=True, type='DARKCodec')"
+        )
+    return text
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -191,8 +217,7 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if cfg.get(f'{loops[0]}_dataloader') is None:
         raise UserError(f'the config has no {loops[0]}_dataloader')
     load_from = cfg.get('load_from')
-    if load_from:
-        check_checkpoint(load_from)
+    checkpoint = check_checkpoint(load_from) if load_from else {}
     missing = describe_missing_data(cfg, loops)
     if missing:
         raise UserError(missing)
@@ -200,6 +225,9 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if wrong:
         raise UserError(wrong)
     carry_codec(cfg)
+    if 'test' in loops:
+        warn_of_another_codec(cfg, checkpoint)
+    _check_folders(cfg)
     prepare_distributed(cfg)
 
 
@@ -209,20 +237,64 @@ def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
         raise UserError(
             f'{option} {path}: the name must end in ' + ', '.join(suffixes)
         )
-    folder = os.path.dirname(os.path.abspath(path))
+    check_folder(option, path, os.path.dirname(path))
+    writable = not os.path.exists(path) or os.access(path, os.W_OK)
+    if os.path.isdir(path) or not writable:
+        raise UserError(f'{option} {path}: cannot be written')
+
+
+def check_folder(option: str, path: str, folder: str | None = None) -> None:
+    """Make a folder, and make sure that something can be written into it.
+
+    Args:
+        option: What has named it.
+        path: As the user has written it.
+        folder: If it is not `path` itself.
+    """
+    folder = os.path.abspath(path if folder is None else folder)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise UserError(f'{option} {path}: {error}') from error
-    target = path if os.path.exists(path) else folder
-    if os.path.isdir(path) or not os.access(target, os.W_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f'{option} {path}: cannot be written')
 
 
-def check_checkpoint(path: str) -> None:
-    """Make sure that weights are there; those on the web are not looked at."""
-    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+def _check_folders(cfg: Config) -> None:
+    """Make sure that a run can write what it is to write."""
+    if cfg.get('work_dir') is not None:  # what only draws has none
+        check_folder('--work-dir', cfg.work_dir)
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    pictures = hook.get('out_dir')
+    # else MMPose makes it below the run's own folder in the work dir
+    if pictures is not None and os.path.isabs(pictures):
+        check_folder('--show-dir', pictures)
+
+
+def check_checkpoint(path: str) -> dict:
+    """Read weights, and return them; those on the web are not looked at."""
+    if '://' in path:
+        return {}
+    if not os.path.isfile(os.path.expanduser(path)):
         raise UserError(f'the checkpoint {path} does not exist')
+    try:
+        return read_checkpoint(path)
+    except ValueError as error:
+        raise UserError(
+            f'the checkpoint {path} cannot be read: {error}'
+        ) from error
+
+
+def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
+    """Say so if a checkpoint was trained under another codec, and test it."""
+    differences = codec_differences(checkpoint, head_decoder(cfg))
+    if differences:
+        print_log(
+            'The checkpoint was trained under another codec than this '
+            f'config has: {"; ".join(differences)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def head_decoder(cfg: Config) -> dict:

@@ -121,8 +121,8 @@ def _example_heatmaps(
     """Of keypoints anywhere in the crop, and after these useless ones."""
     rng = np.random.default_rng(batch)
     points = rng.uniform(0, codec.input_size, (batch, 1, channels, 2))
-    visible = np.ones((batch, 1, channels), np.float32)
-    heatmaps, _ = codec.batch_encode(points.astype(np.float32), visible)
+    visible = torch.ones(batch, 1, channels)
+    heatmaps = codec.batch_encode(torch.from_numpy(points), visible)[0].numpy()
     noise = rng.normal(0, _NOISE, heatmaps.shape)
     noisy = (heatmaps + noise).astype(np.float32)
     useless = np.stack([noisy[0]] * 6)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 
-from ..functional import find_peaks, gather_windows
+from ..functional import find_peaks
 from ..functional.modulate import STENCIL_RADIUS
 
 
@@ -42,10 +43,18 @@ def cut_patches(maps: np.ndarray, radius: int) -> tuple[np.ndarray, ...]:
     """
     shape = maps.shape[:2]
     flat = maps.reshape(-1, *maps.shape[2:])
-    peaks = find_peaks(flat)
-    windows, column, row = gather_windows(flat, peaks.x, peaks.y, radius)
-    windows = np.where(peaks.valid[:, None, None], windows, 0)
-    corners = np.stack([peaks.x - column, peaks.y - row], 1)
+    found = find_peaks(torch.tensor(flat))
+    peaks = np.stack([found.x, found.y], 1)
+    size = np.array(flat.shape[:0:-1])
+    window = np.minimum(2 * radius + 1, size)
+    corners = np.clip(peaks - radius, 0, size - window)
+    # numpy's stubs know of one axis only
+    windows = np.lib.stride_tricks.sliding_window_view(
+        flat,
+        tuple(window[::-1]),
+        axis=(1, 2),  # type: ignore[call-overload]
+    )[np.arange(len(flat)), corners[:, 1], corners[:, 0]]
+    windows = np.where(found.valid[:, None, None], windows, 0)
     return (
         windows.astype(maps.dtype).reshape(*shape, *windows.shape[1:]),
         corners.astype(np.int16).reshape(*shape, 2),

@@ -161,14 +161,12 @@ class Shard:
     def truth_on_heatmap(self) -> np.ndarray:
         """True keypoints in heatmap px, (n, K, 2), float32."""
         codec = self.info.codec
-        return np.asarray(
-            input_to_heatmap(
-                image_to_input(self.truth, self.samples),
-                codec['input_size'],
-                codec['heatmap_size'],
-                codec['alignment'],
-            )
-        )
+        return input_to_heatmap(
+            torch.from_numpy(image_to_input(self.truth, self.samples)),
+            codec['input_size'],
+            codec['heatmap_size'],
+            codec['alignment'],
+        ).numpy()
 
 
 class _Shards(Sequence):

@@ -1,11 +1,18 @@
-"""Checkpoints that survive a training that is killed."""
+"""Runs that are interrupted: what they leave, and what they do not."""
 
 from .atomic_backend import AtomicLocalBackend
+from .interruption import die_with_parent, interruptible, leave
+from .reading import codec_differences, read_checkpoint
 from .resume import find_other_checkpoint
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 __all__ = [
     'AtomicLocalBackend',
     'SafeCheckpointHook',
+    'codec_differences',
+    'die_with_parent',
     'find_other_checkpoint',
+    'interruptible',
+    'leave',
+    'read_checkpoint',
 ]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
+
+from .reading import read_checkpoint
 
 
 def find_other_checkpoint(
@@ -103,14 +104,9 @@ def _same(path: Path, other: str) -> bool:
 def _why_unusable(path: str | Path) -> str | None:
     """Read a checkpoint as the runner will; what is wrong, or None."""
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(
-            str(path), map_location='cpu', logger='silent'
-        )
-    except Exception as error:  # torch has one for every way to fail
-        lines = str(error).strip().splitlines() or [repr(error)]
-        return f'{type(error).__name__}: {lines[0]}'
-    if not isinstance(checkpoint, dict):
-        return 'it is not a checkpoint of MMEngine'
+        checkpoint = read_checkpoint(path)
+    except ValueError as error:
+        return str(error)
     missing = {'meta', 'message_hub', 'state_dict'} - set(checkpoint)
     if missing:
         return f'it lacks {", ".join(sorted(missing))}'

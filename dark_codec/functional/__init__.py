@@ -1,7 +1,9 @@
 """The arithmetic of DARK: pure, batched functions on torch tensors.
 
-``Array`` stands for a torch tensor of any device, or a numpy array: the same
-formulas serve both (see :mod:`dark_codec.functional._backend`).
+Written to be read beside the paper, and to run wherever torch does: on any
+device, traced, compiled and exported. No function asks a tensor for a value,
+none copies a constant to the device. :mod:`dark_codec.kernels` does the same
+in one pass a map, and is judged by this.
 
 Shape shorthand in this package:
 
@@ -20,9 +22,11 @@ Numerical failure comes back as a mask, never as NaN.
 from .coords import (
     ALIGNMENTS,
     covariance_to_input,
+    frame_of,
     heatmap_to_input,
     input_to_heatmap,
     scale_covariance,
+    scale_points,
 )
 from .covariance import spread, unknown_where
 from .encode import QUANTISERS, encode_biased, encode_unbiased
@@ -58,6 +62,7 @@ __all__ = [
     'encode_unbiased',
     'find_peaks',
     'fit_gaussian',
+    'frame_of',
     'gather_windows',
     'gaussian_kernel',
     'heatmap_to_input',
@@ -72,6 +77,7 @@ __all__ = [
     'quarter_shift',
     'raw_stencil',
     'scale_covariance',
+    'scale_points',
     'spread',
     'unknown_where',
 ]

@@ -13,18 +13,10 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from ._backend import (
-    Array,
-    bilinear_forms,
-    filter_maps,
-    float32,
-    lowest_filtered,
-    namespace,
-    quiet,
-    table_like,
-)
 from .peaks import Peaks, gather_windows
 
 RESCALES = ('minmax', 'max', 'none')
@@ -55,8 +47,11 @@ def gaussian_kernel(sigma: float) -> Kernel:
             f'sigma must be a positive number of heatmap px, got {sigma!r}'
         )
     radius = math.ceil(3 * sigma)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return tuple((weights / weights.sum()).tolist())
+    weights = [
+        math.exp(-0.5 * (t / sigma) ** 2) for t in range(-radius, radius + 1)
+    ]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def opencv_kernel(kernel_size: int) -> Kernel:
@@ -91,54 +86,79 @@ def opencv_kernel(kernel_size: int) -> Kernel:
     return tuple(weights[:, 0].tolist())
 
 
-def _visible_norm(
-    kernel: Kernel, positions: np.ndarray, length: int
-) -> np.ndarray:
-    """Norm of the kernel's part inside [0, length), relative to the whole."""
-    radius = len(kernel) // 2
-    reach = positions[:, None] + np.arange(-radius, radius + 1)
-    energy = np.square(kernel) * ((reach >= 0) & (reach < length))
-    # positions so far outside that they see nothing divide 0 by 1
-    visible = energy.sum(1)
-    return np.sqrt(np.where(visible > 0, visible, 1) / np.square(kernel).sum())
+def kernel_variance(kernel: Kernel) -> float:
+    """Second moment of a kernel in px^2.
 
-
-def _smoothing_rows(
-    kernel: Kernel, positions: np.ndarray, first: int, window: int, length: int
-) -> np.ndarray:
-    """Weights of the pixels [first, first + window) at each position."""
-    radius = len(kernel) // 2
-    tap = first + np.arange(window) - positions[:, None] + radius
-    inside = (tap >= 0) & (tap < len(kernel))
-    weights = np.where(inside, np.take(kernel, tap, mode='clip'), 0)
-    norm = _visible_norm(kernel, positions, length)
-    return (weights / norm[:, None]).astype(np.float32)
-
-
-def visible_gain(kernel: Kernel, length: int) -> np.ndarray:
-    """What smoothed values are multiplied with along an axis."""
-    norm = _visible_norm(kernel, np.arange(length), length)
-    return (1 / norm).astype(np.float32)
-
-
-def stencil_rows(kernel: Kernel, window: int, length: int) -> np.ndarray:
-    """Smooths one axis of a window at the five positions round the peak.
-
-    One matrix for each place that a peak can have in its window, for that
-    tells where the border is: (window, 5, window).
+    That of the kernel as it is cut off: 0.973 sigma^2 at 3 sigma.
     """
-    offsets = np.arange(-STENCIL_RADIUS, STENCIL_RADIUS + 1)
-    rows = []
-    for place in range(window):
-        # a window only moves when it would cross a border
-        moved_from_start = place <= window // 2
-        first = 0 if moved_from_start else length - window
-        rows.append(
-            _smoothing_rows(
-                kernel, first + place + offsets, first, window, length
-            )
-        )
-    return np.stack(rows)
+    middle = len(kernel) // 2
+    return math.fsum(
+        weight * (tap - middle) ** 2 for tap, weight in enumerate(kernel)
+    )
+
+
+def _weighted_sums(values: Tensor, weights: Kernel, dim: int) -> Tensor:
+    """Of len(weights) neighbours along a dimension, at all that have them.
+
+    Weight by weight: matmul and convolution drop to half precision under
+    autocast, and to TF32 where a user allows that, but the log of a smoothed
+    peak needs all 24 bits.
+    """
+    length = values.shape[dim] - len(weights) + 1
+    return sum(
+        weight * values.narrow(dim, tap, length)
+        for tap, weight in enumerate(weights)
+    )  # type: ignore[return-value]
+
+
+def _visible_norm(inside: Tensor, kernel: Kernel) -> Tensor:
+    """Norm of the kernel's part inside of the map, relative to the whole.
+
+    Args:
+        inside (Tensor): Which positions of an axis the map has, (M, L), bool.
+        kernel (tuple[float, ...]): Of n weights.
+
+    Returns:
+        Tensor: Shape (M, L - n + 1); 1 where the kernel sees nothing.
+    """
+    squares = tuple(weight * weight for weight in kernel)
+    share = _weighted_sums(inside.to(torch.float32), squares, 1) / sum(squares)
+    return torch.where(share > 0, share, 1.0).sqrt()
+
+
+def _smooth(
+    values: Tensor, inside_x: Tensor, inside_y: Tensor, kernel: Kernel
+) -> Tensor:
+    """Eq. 10, at the positions that are the kernel's radius inwards.
+
+    Args:
+        values (Tensor): Maps with a margin, (M, h, w), 0 outside of the map.
+        inside_x (Tensor): Which columns the map has, (M, w) or (1, w).
+        inside_y (Tensor): Which rows the map has, (M, h) or (1, h).
+        kernel (tuple[float, ...]): Of n weights.
+
+    Returns:
+        Tensor: Shape (M, h - n + 1, w - n + 1), float32.
+    """
+    rows = _weighted_sums(values, kernel, 1)
+    smooth = _weighted_sums(rows, kernel, 2)
+    norm_x = _visible_norm(inside_x, kernel)[:, None, :]
+    norm_y = _visible_norm(inside_y, kernel)[:, :, None]
+    return smooth / (norm_x * norm_y)
+
+
+def _smooth_maps(heatmaps: Tensor, kernel: Kernel) -> Tensor:
+    """Eq. 10 for whole maps, (M, H, W) to (M, H, W), float32."""
+    margin = len(kernel) // 2
+    height, width = heatmaps.shape[1:]
+    heatmaps = heatmaps.to(torch.float32)
+    inside = torch.ones(1, max(height, width), device=heatmaps.device)
+    return _smooth(
+        F.pad(heatmaps, (margin,) * 4),
+        F.pad(inside[:, :width], (margin,) * 2),
+        F.pad(inside[:, :height], (margin,) * 2),
+        kernel,
+    )
 
 
 def _check_rescale(rescale: str) -> None:
@@ -149,12 +169,12 @@ def _check_rescale(rescale: str) -> None:
 
 
 def modulate(
-    heatmaps: Array, kernel: Kernel, rescale: str = 'minmax'
-) -> Array:
+    heatmaps: Tensor, kernel: Kernel, rescale: str = 'minmax'
+) -> Tensor:
     """Smooth whole heatmaps and give them their magnitude back.
 
     Args:
-        heatmaps (Array): Shape (M, H, W), any floating dtype.
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
         kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
             :func:`opencv_kernel`.
         rescale (str): ``'minmax'`` is Eq. 11: (h' - min h') / (max h' -
@@ -162,31 +182,29 @@ def modulate(
             DarkPose and MMPose do. ``'none'`` leaves h' as it is.
 
     Returns:
-        Array: Shape (M, H, W), float32. Maps that are constant after
+        Tensor: Shape (M, H, W), float32. Maps that are constant after
         smoothing stay so.
 
     Raises:
         ValueError: If ``rescale`` is unknown.
     """
     _check_rescale(rescale)
-    xp = namespace(heatmaps)
-    smooth = filter_maps(heatmaps, kernel, visible_gain)
+    smooth = _smooth_maps(heatmaps, kernel)
     if rescale == 'none':
         return smooth
-    highest = xp.amax(smooth, (1, 2))[:, None, None]
-    target = float32(xp.amax(heatmaps, (1, 2)))[:, None, None]
-    lowest = xp.zeros_like(highest)
+    highest = smooth.amax((1, 2), keepdim=True)
+    target = heatmaps.amax((1, 2), keepdim=True).to(torch.float32)
+    lowest = torch.zeros_like(highest)
     if rescale == 'minmax':
-        lowest = xp.amin(smooth, (1, 2))[:, None, None]
+        lowest = smooth.amin((1, 2), keepdim=True)
     span = highest - lowest
-    with quiet(span):
-        rescaled = (smooth - lowest) * (target / span)
-    return xp.where(span > 0, rescaled, smooth)
+    rescaled = (smooth - lowest) * (target / span)
+    return torch.where(span > 0, rescaled, smooth)
 
 
 def modulated_stencil(
-    heatmaps: Array, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
-) -> Array:
+    heatmaps: Tensor, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
+) -> Tensor:
     """The modulated map at the 5 x 5 px round each peak.
 
     What the Taylor step needs of :func:`modulate`, up to a positive factor
@@ -195,46 +213,27 @@ def modulated_stencil(
     the lowest value of the whole smoothed map.
 
     Args:
-        heatmaps (Array): Shape (M, H, W), any floating dtype.
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
         peaks (Peaks): From :func:`find_peaks`.
         kernel (tuple[float, ...]): From :func:`gaussian_kernel` or
             :func:`opencv_kernel`.
         rescale (str): As in :func:`modulate`.
 
     Returns:
-        Array: Shape (M, 5, 5), rows first, float32. Positions outside of
+        Tensor: Shape (M, 5, 5), rows first, float32. Positions outside of
         the map are there, too: smoothed from the pixels that they reach.
 
     Raises:
         ValueError: If ``rescale`` is unknown.
     """
     _check_rescale(rescale)
-    height, width = heatmaps.shape[1:]
-    windows, column, row = gather_windows(
-        heatmaps, peaks.x, peaks.y, len(kernel) // 2 + STENCIL_RADIUS
-    )
-    window_h, window_w = windows.shape[1:]
-    along_y = table_like(windows, stencil_rows, kernel, window_h, height)
-    along_x = table_like(windows, stencil_rows, kernel, window_w, width)
-    stencil = bilinear_forms(along_y[row], windows, along_x[column])
+    radius = len(kernel) // 2 + STENCIL_RADIUS
+    windows = gather_windows(heatmaps, peaks.x, peaks.y, radius)
+    stencil = _smooth(*windows, kernel)
     if rescale == 'minmax':
-        lowest = lowest_filtered(heatmaps, kernel, visible_gain)
-        stencil = above_lowest(stencil, lowest[:, None, None])
+        lowest = _smooth_maps(heatmaps, kernel).amin((1, 2), keepdim=True)
+        difference = stencil - lowest
+        # 0 where only rounding makes a difference
+        real = difference > _ROUNDING * stencil.abs()
+        stencil = torch.where(real, difference, 0.0)
     return stencil
-
-
-def above_lowest(stencil: Array, lowest: Array) -> Array:
-    """Stencil - lowest, and 0 where only rounding makes a difference."""
-    xp = namespace(stencil)
-    difference = stencil - lowest
-    real = difference > _ROUNDING * xp.abs(stencil)
-    return xp.where(real, difference, 0.0)
-
-
-def kernel_variance(kernel: Kernel) -> float:
-    """Second moment of a kernel in px^2.
-
-    That of the kernel as it is cut off: 0.973 sigma^2 at 3 sigma.
-    """
-    taps = np.arange(len(kernel)) - len(kernel) // 2
-    return float((np.asarray(kernel) * taps**2).sum())

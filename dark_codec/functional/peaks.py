@@ -1,47 +1,37 @@
-"""Where a heatmap is highest."""
+"""Where a heatmap is highest, and what lies round it."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-import numpy as np
-
-from ._backend import (
-    Array,
-    cut_patches,
-    flat_maps,
-    float32,
-    is_constant,
-    pick,
-    select,
-    within,
-)
+import torch
+from torch import Tensor
 
 
 class Peaks(NamedTuple):
     """The maxima of M heatmaps.
 
     Attributes:
-        x (Array): Column of the maximum, (M,), int64.
-        y (Array): Row of the maximum, (M,), int64.
-        score (Array): Value there, (M,), float32; 0 where not valid.
-        valid (Array): Whether the maximum says where the keypoint is, (M,),
+        x (Tensor): Column of the maximum, (M,), int64.
+        y (Tensor): Row of the maximum, (M,), int64.
+        score (Tensor): Value there, (M,), float32; 0 where not valid.
+        valid (Tensor): Whether the maximum says where the keypoint is, (M,),
             bool: False for maps without a positive value, constant maps, and
             maps that hold NaN or +inf, in float32.
     """
 
-    x: Array
-    y: Array
-    score: Array
-    valid: Array
+    x: Tensor
+    y: Tensor
+    score: Tensor
+    valid: Tensor
 
 
-def find_peaks(heatmaps: Array) -> Peaks:
+def find_peaks(heatmaps: Tensor) -> Peaks:
     """Find the maximum of each heatmap, the first in row-major order.
 
     Args:
-        heatmaps (Array): Shape (M, H, W), any floating dtype.
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
 
     Returns:
         Peaks: x and y in heatmap px.
@@ -55,45 +45,57 @@ def find_peaks(heatmaps: Array) -> Peaks:
         (tensor([3]), tensor([2]), tensor([0.5000]))
     """
     width = heatmaps.shape[2]
-    flat = flat_maps(heatmaps)
+    flat = heatmaps.flatten(1)
     index = flat.argmax(1)
     # the arg max of a map with NaN is NaN's position: the value tells of it
-    value = pick(flat, index)
-    constant = is_constant(flat, value, index)
+    value = flat.gather(1, index[:, None])[:, 0]
+    constant = flat.amin(1) == value
     # float64 may be finite or positive where the score is not
-    value = float32(value)
+    value = value.to(torch.float32)
     valid = (value > 0) & (value < math.inf) & ~constant
     y = index // width
-    return Peaks(index - y * width, y, select(valid, value, 0.0), valid)
+    score = torch.where(valid, value, 0.0)
+    return Peaks(index - y * width, y, score, valid)
+
+
+class Windows(NamedTuple):
+    """Squares of L x L px round a pixel of each of M heatmaps.
+
+    Attributes:
+        values (Tensor): Shape (M, L, L), rows first, float32; 0 outside of
+            the map.
+        inside_x (Tensor): Which columns the map has, (M, L), bool.
+        inside_y (Tensor): Which rows the map has, (M, L), bool.
+    """
+
+    values: Tensor
+    inside_x: Tensor
+    inside_y: Tensor
 
 
 def gather_windows(
-    heatmaps: Array, x: Array, y: Array, radius: int
-) -> tuple[Array, Array, Array]:
+    heatmaps: Tensor, x: Tensor, y: Tensor, radius: int
+) -> Windows:
     """Cut a window round a pixel out of each heatmap.
 
-    Windows near the border are moved into the map, not padded.
-
     Args:
-        heatmaps (Array): Shape (M, H, W).
-        x (Array): Columns in heatmap px, (M,), int64.
-        y (Array): Rows in heatmap px, (M,), int64.
-        radius (int): Windows span 2 * radius + 1 px, less in smaller maps.
+        heatmaps (Tensor): Shape (M, H, W), any floating dtype.
+        x (Tensor): Columns in heatmap px, (M,), int64.
+        y (Tensor): Rows in heatmap px, (M,), int64.
+        radius (int): Windows span 2 * radius + 1 px.
 
     Returns:
-        tuple[Array, Array, Array]: The windows (M, h, w), float32, and
-        column and row of the pixel inside its window, (M,), int64.
+        Windows: The pixel is in their middle, also beside the border.
     """
     height, width = heatmaps.shape[1:]
-    window_h, window_w = (
-        min(2 * radius + 1, size) for size in (height, width)
-    )
-    left = within(x - radius, 0, width - window_w)
-    top = within(y - radius, 0, height - window_h)
-    windows = cut_patches(heatmaps, left, top, window_w, window_h)
-    return windows, x - left, y - top
-
-
-def map_middle(width: int, height: int) -> np.ndarray:
-    """The middle (x, y) of a map or window in its px, (2,), float32."""
-    return np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
+    reach = torch.arange(-radius, radius + 1, device=heatmaps.device)
+    columns, rows = x[:, None] + reach, y[:, None] + reach
+    inside_x = (columns >= 0) & (columns < width)
+    inside_y = (rows >= 0) & (rows < height)
+    columns, rows = columns.clamp(0, width - 1), rows.clamp(0, height - 1)
+    index = rows[:, :, None] * width + columns[:, None, :]
+    values = heatmaps.flatten(1).gather(1, index.flatten(1))
+    values = values.to(torch.float32).view(index.shape)
+    inside = inside_y[:, :, None] & inside_x[:, None, :]
+    # not a product: outside stands what the border holds, which may be inf
+    return Windows(torch.where(inside, values, 0.0), inside_x, inside_y)

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmengine.utils import track_iter_progress
 from mmpose.structures import PoseDataSample
 from xtcocotools.cocoeval import COCOeval
 
@@ -40,6 +39,7 @@ from dark_codec.dumps.writer import (
     write_head,
     write_shard,
 )
+from dark_codec.engine.progress import track
 from projects.shared_data import default_file, load
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
@@ -108,7 +108,7 @@ def write(folder: Path, info: DumpInfo, maps: np.ndarray) -> None:
     """Write the dump, from maps (M, H, W)."""
     check_folder(folder, info)
     write_head(folder, info, '')
-    for number in track_iter_progress(missing_shards(folder, info)):
+    for number in track(missing_shards(folder, info), 'Writing shards'):
         rng = np.random.default_rng(number)
         index = info.shard_index(number)
         shape = len(index), KEYPOINTS

@@ -161,7 +161,8 @@ def encoding(case: Case, device: str) -> list[Contestant]:
         return [torch.from_numpy(sample).to(device) for sample in maps]
 
     def batch_of_arrays(codec: DARKCodec) -> Any:
-        return codec.batch_encode(points, visible)[0]
+        labels = [torch.from_numpy(a) for a in (points, visible)]
+        return codec.batch_encode(*labels)[0].numpy()
 
     def batch_of_tensors(codec: DARKCodec) -> Tensor:
         labels = [torch.from_numpy(a).to(device) for a in (points, visible)]

@@ -28,12 +28,15 @@ class Score(NamedTuple):
         error (Estimate): Mean distance from the truth in image px, over the
             labelled keypoints.
         gain (Estimate): How much smaller than that of argmax.
+        over_shift (Estimate): How much smaller than that of the quarter
+            shift.
     """
 
     metrics: dict[str, float]
     points: np.ndarray
     error: Estimate
     gain: Estimate
+    over_shift: Estimate
 
 
 def score_all(prediction: Prediction) -> dict[str, Score]:
@@ -45,12 +48,12 @@ def score_all(prediction: Prediction) -> dict[str, Score]:
     points = np.stack([points for _, points in decoded.values()], 1)
     distance = np.linalg.norm(points - prediction.truth[:, None], axis=-1)
     labelled = prediction.labelled
-    # the first decoder is what the others are compared with
-    gain = distance[:, :1] - distance
-    both = np.stack([distance, gain], 1) * labelled[:, None, None]
-    mean = bootstrap(_mean, both.sum(-1), labelled.sum(-1))
+    # paired: the same keypoints by the first decoder and by the second
+    gains = (distance[:, [k]] - distance for k in range(2))
+    parts = np.stack([distance, *gains], 1) * labelled[:, None, None]
+    mean = bootstrap(_mean, parts.sum(-1), labelled.sum(-1))
     return {
-        name: Score(*decoded[name], *(_entry(mean, k, i) for k in range(2)))
+        name: Score(*decoded[name], *(_entry(mean, k, i) for k in range(3)))
         for i, name in enumerate(DECODERS)
     }
 

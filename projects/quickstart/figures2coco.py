@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import cv2
-from mmengine.utils import track_iter_progress
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from dark_codec.engine.progress import track  # noqa: E402
 from projects.quickstart.figures.annotation import (  # noqa: E402
     CATEGORIES,
     coco_annotation,
@@ -77,7 +77,7 @@ def write_figures(
     """
     (out / 'images').mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for index in track_iter_progress(range(num)):
+    for index in track(range(num), 'Writing figures'):
         figure = render_figure(seed, index, image_size)
         info = coco_image(figure, index)
         path = out / info['file_name']
@@ -99,7 +99,7 @@ def main() -> None:
     """Write what the command line asks for."""
     args = parse_args()
     write_figures(args.out, args.num, args.seed, tuple(args.image_size))
-    print(f'\n{args.num} figures in {args.out}')
+    print(f'{args.num} figures in {args.out}')
 
 
 if __name__ == '__main__':

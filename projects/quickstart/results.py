@@ -22,13 +22,15 @@ from dark_codec.analysis.quantisation import (
     usual_keypoint,
 )
 from dark_codec.cli import prepare
+from dark_codec.engine.progress import Progress
 
+from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all
 from .pictures import (
     draw_curve,
     draw_predictions,
 )
-from .report import render_report
+from .report import finding, render_report
 from .table import score_table, table_rows
 from .training import CONFIG, checkpoint, read_curve
 from .workdir import WorkDir
@@ -45,20 +47,14 @@ def evaluate_and_write(
         options (dict): Settings that replace those of the config.
 
     Returns:
-        str: The table, markdown.
+        str: The table, markdown, and what it says.
     """
     started = time.monotonic()
-    cfg = Config.fromfile(CONFIG)
-    cfg.merge_from_dict(options)
-    cfg.work_dir = str(work_dir.training)
-    cfg.load_from = str(checkpoint(work_dir.training, epochs))
-    cfg.launcher = 'none'
-    # a process of its own would inherit, and could outlive, the folder's lock
-    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
-    prepare(cfg, ('test',))
-    prediction = predict(cfg)
-    scores = score_all(prediction)
-    print('Drawing', flush=True)
+    with Progress('Predicting') as progress:
+        with chatter_to(work_dir.log, hear_test(progress)):
+            cfg = _config(work_dir, epochs, options)
+            prediction = predict(cfg)
+            scores = score_all(prediction)
     for name, figure in _draw(prediction, scores, work_dir).items():
         figure.savefig(work_dir.path / f'{name}.png', dpi=100)
     record = dict(
@@ -73,7 +69,19 @@ def evaluate_and_write(
         **describe_run(),
     )
     _write(work_dir.path, scores, record)
-    return score_table(scores)
+    return f'{score_table(scores)}\n{finding(scores)}'
+
+
+def _config(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> Config:
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(work_dir.training)
+    cfg.load_from = str(checkpoint(work_dir.training, epochs))
+    cfg.launcher = 'none'
+    # a process of its own would inherit, and could outlive, the folder's lock
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    prepare(cfg, ('test',))
+    return cfg
 
 
 def _draw(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,20 +12,19 @@ from pathlib import Path
 
 from projects.trainings import checkpoint, last_epoch
 
+from .chatter import Chatter, hear_training, tail
 from .workdir import WorkDir
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (
     Path(__file__).parent
     / 'configs'
-    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_figures-128x96.py'
+    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_easy-figures-64x48.py'
 )
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainingFailed(Exception):
-    """The training ended with an error, which it has printed."""
+    """The training ended with an error; the message shows what it printed."""
 
 
 def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
@@ -44,7 +42,8 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
     if done >= epochs:
         print(f'Trained already, {done} epochs: evaluating again.', flush=True)
         return
-    command = [sys.executable, ROOT / 'tools' / 'train.py', CONFIG]
+    # unbuffered, for the progress
+    command = [sys.executable, '-u', ROOT / 'tools' / 'train.py', CONFIG]
     command += ['--work-dir', work_dir.training, '--cfg-options']
     command += [f'{key}={value}' for key, value in options.items()]
     if done:
@@ -52,7 +51,7 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
         command += ['--resume', checkpoint(work_dir.training, done)]
     started = time.monotonic()
     try:
-        _call([str(part) for part in command])
+        _call([str(part) for part in command], work_dir.log, epochs)
     finally:
         seconds = round(time.monotonic() - started, 1)
         first, last = done + 1, last_epoch(work_dir.training)
@@ -62,26 +61,38 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
             )
 
 
-def _call(command: list[str]) -> None:
+def _call(command: list[str], log: Path, epochs: int) -> None:
     """Run a command that ends, with all its processes, when this one does."""
+    # takes seconds to import
+    from dark_codec.engine import die_with_parent
+
     process = subprocess.Popen(
-        command, start_new_session=True, preexec_fn=_die_with_parent
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors='replace',
+        start_new_session=True,
+        preexec_fn=die_with_parent,
     )
     try:
+        # takes seconds to import, as the command does meanwhile
+        from dark_codec.engine.progress import Progress
+
+        with Progress('Training') as progress:
+            with Chatter(log, hear_training(progress, epochs)) as file:
+                file.writelines(process.stdout)
         code = process.wait()
     finally:
-        # after Ctrl-C; those who load its data would stay behind
+        # after Ctrl-C; what loads its data dies with it on Linux only
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if code:
-        raise TrainingFailed(f'the training failed with exit code {code}')
-
-
-def _die_with_parent() -> None:
-    """Let the kernel kill this process when the one that started it dies."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        raise TrainingFailed(
+            f'the training failed with exit code {code}. {log} ends with\n'
+            f'{tail(log)}'
+        )
 
 
 def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:

@@ -12,7 +12,9 @@ from typing import Any
 
 MARK = 'quickstart.json'
 TRAINING = 'training'
+LOG = 'log.txt'
 OUTPUTS = (
+    LOG,
     'table.md',
     'table.json',
     'predictions.png',
@@ -48,6 +50,7 @@ class WorkDir:
     def __init__(self, path: Path, settings: dict, fresh: bool) -> None:
         self.path = path
         self.training = path / TRAINING
+        self.log = path / LOG
         strangers = sorted(_strangers(path))
         if strangers:
             more = ' and more' if len(strangers) > 3 else ''

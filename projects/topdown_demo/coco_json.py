@@ -33,18 +33,18 @@ class CocoWriter:
         self.skipped: list[dict] = []
         self.categories = [category]
 
-    def add(self, path: Path, size: tuple[int, int], poses: Poses) -> None:
+    def add(self, name: str, size: tuple[int, int], poses: Poses) -> None:
         """Add what was found in an image.
 
         Args:
-            path (Path): The image.
+            name (str): Of the image.
             size (tuple[int, int]): (w, h) in px.
             poses (Poses): Of the people in it.
         """
         width, height = size
         image_id = len(self.images) + 1
         self.images.append(
-            dict(id=image_id, file_name=path.name, width=width, height=height)
+            dict(id=image_id, file_name=name, width=width, height=height)
         )
         people = poses.instances
         for i in range(len(people)):

@@ -46,6 +46,9 @@ class PoseArtist:
         Returns:
             np.ndarray: Of the same kind and size.
         """
+        # as thick as the picture is large
+        self.visualizer.radius = max(3, max(image.shape) // 160)
+        self.visualizer.line_width = max(1, max(image.shape) // 320)
         if poses.heatmaps:
             image = _paint(image, lambda ax: _lay_heatmaps(ax, poses))
         image = self.visualizer.add_datasample(

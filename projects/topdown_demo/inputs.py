@@ -1,4 +1,4 @@
-"""Inputs of the demo: images, folders of images, boxes."""
+"""Inputs of the demo: images and videos, folders of them, boxes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dark_codec.cli import UserError
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The images among files and folders.
+    """The images and videos among files and folders.
 
     Args:
-        paths (Sequence[Path]): A file counts as an image whatever its name;
-            of a folder, what is named as one. Folders in folders are not
-            looked into.
+        paths (Sequence[Path]): A file counts as an image whatever its name,
+            unless it is named as a video; of a folder, what is named as one
+            of them. Folders in folders are not looked into.
 
     Returns:
         list[Path]: In the order given, each folder's by name.
@@ -33,7 +33,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             raise UserError(f'the image or folder {path} does not exist')
         found = [path]
         if path.is_dir():
-            found = sorted(filter(_is_image, path.iterdir()))
+            found = sorted(filter(_is_picture, path.iterdir()))
         if not found:
             raise UserError(f'the folder {path} has no images')
         images += found
@@ -44,14 +44,22 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
         if other is not image:
             raise UserError(
                 f'{other} and {image} would both be drawn as '
-                f'{image.stem}.jpg; take them apart'
+                f'{image.stem}; take them apart'
             )
     return images
 
 
-def _is_image(path: Path) -> bool:
-    kind = mimetypes.guess_type(path.name)[0] or ''
-    return path.is_file() and kind.startswith('image/')
+def is_video(path: Path) -> bool:
+    """Whether a file is named as a video."""
+    return _kind(path) == 'video'
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and _kind(path) in ('image', 'video')
+
+
+def _kind(path: Path) -> str:
+    return (mimetypes.guess_type(path.name)[0] or '').partition('/')[0]
 
 
 def read_boxes(path: Path, images: Sequence[Path]) -> dict[Path, np.ndarray]:

@@ -99,7 +99,7 @@ class PoseEstimator:
 
     def _covariances(self, samples: list[PoseDataSample]) -> np.ndarray:
         maps = torch.stack([s.pred_fields.heatmaps for s in samples])
-        found = self.codec.decode_on_device(maps).covariance.cpu().numpy()
+        found = self.codec.decode_on_device(maps).covariance.cpu()
         return np.stack(
             [
                 scale_covariance(
@@ -114,8 +114,8 @@ class PoseEstimator:
     ) -> tuple[np.ndarray, np.ndarray]:
         highest = sample.pred_fields.heatmaps.amax(0).cpu().numpy()
         width, height = self.codec.heatmap_size
-        corners = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])
-        corners = self.codec.to_input(corners)
+        corners = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])
+        corners = self.codec.to_input(corners).numpy()
         # as MMPose's estimator does with keypoints
         scale = sample.input_scale / np.array(sample.input_size)
         offset = sample.input_center - sample.input_scale / 2

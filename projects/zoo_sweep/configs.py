@@ -54,9 +54,16 @@ def list_configs(filters: list[str], root: Path = ZOO) -> list[str]:
     ]
 
 
-def load_with_dark(base: Path) -> tuple[Config, Config]:
-    """The config as it is, and with the two lines of the README."""
-    plain = Config.fromfile(base)
+def load_with_dark(base: Path, plain: Config) -> Config:
+    """A config with the two lines of the README.
+
+    Args:
+        base (Path): Its file.
+        plain (Config): What that file says.
+
+    Raises:
+        ValueError: If DARKCodec cannot be meant there.
+    """
     # Only a dict can be merged into
     delete = (
         '' if isinstance(plain.get('codec', {}), dict) else ('_delete_=True, ')
@@ -70,7 +77,7 @@ def load_with_dark(base: Path) -> tuple[Config, Config]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'dark.py'
         file.write_text(lines)
-        return plain, Config.fromfile(file)
+        return Config.fromfile(file)
 
 
 def encoders_of(cfg: Config) -> list[dict]:

@@ -15,7 +15,6 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import KEYPOINT_CODECS
 
-from dark_codec import apply_codec
 from projects.zoo_sweep.checks import (
     CheckError,
     build_model,
@@ -64,14 +63,14 @@ def sweep_one(
 
 def _outcome(path: Path, folder: Path | None, batch: int) -> dict:
     try:
-        plain, cfg = load_with_dark(path)
+        plain = Config.fromfile(path)
     except Exception as error:
         text = str(error).replace(f'{ZOO.parents[2]}/', '')
         return dict(status='skipped', reason=f'does not load: {text}')
     init_default_scope('mmpose')
     gaussian = predicts_gaussians(plain)
     try:
-        apply_codec(cfg)
+        cfg = load_with_dark(path, plain)
     except ValueError as error:
         return dict(
             status='failed' if gaussian else 'refused', reason=str(error)

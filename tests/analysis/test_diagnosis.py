@@ -50,9 +50,9 @@ def _codec(stride, alignment, **args):
 
 def _predict(codec, points):
     """What an ideal network predicts for keypoints (I, K, 2) in input px."""
-    visible = np.ones((len(points), 1, points.shape[1]), np.float32)
-    maps, _ = codec.batch_encode(points[:, None].astype(np.float32), visible)
-    return np.asarray(maps)
+    visible = torch.ones(len(points), 1, points.shape[1])
+    maps, _ = codec.batch_encode(torch.from_numpy(points)[:, None], visible)
+    return maps.numpy()
 
 
 def _decode(codec, maps):

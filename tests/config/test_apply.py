@@ -28,6 +28,12 @@ codec = dict(type='DARKCodec')
 """
 
 
+@pytest.fixture(autouse=True)
+def not_completed(monkeypatch):
+    """Configs as MMEngine reads them, before apply_codec."""
+    monkeypatch.setenv('DARK_CODEC_COMPLETE', '0')
+
+
 @pytest.fixture
 def load(tmp_path):
     """Load a config file of these lines over a base."""
@@ -299,18 +305,75 @@ def messages():
     logger.removeHandler(handler)
 
 
-def test_changes_are_logged(load, messages):
-    apply_codec(load(DARK))
-    texts = [text for _, text in messages]
+def said(messages, level):
+    """What of ours was logged at a level."""
+    return [
+        text
+        for found, text in messages
+        if found == level and text.startswith('DARKCodec')
+    ]
+
+
+def test_one_line_for_people_and_details_for_who_looks(load, messages):
+    cfg = apply_codec(load(DARK))
+    assert said(messages, 'INFO') == [
+        'DARKCodec: unbiased, Taylor (minmax), asymmetric, sigma 2, '
+        '192x256 -> 48x64; replaces MSRAHeatmap in 3 places'
+    ]
+    details = said(messages, 'DEBUG')
     for place in (
         "dropped {'unbiased': True}, inherited from MSRAHeatmap",
         'model.head.decoder = ',
         'train_dataloader.dataset.pipeline.6.encoder = ',
     ):
-        assert any(place in text for text in texts)
+        assert any(place in text for text in details)
     messages.clear()
+    apply_codec(cfg)
     apply_codec(load(HRNET, ''))
-    assert messages == []
+    assert not said(messages, 'INFO') + said(messages, 'DEBUG')
+
+
+def test_a_derived_key_alone_is_no_news(load, messages):
+    cfg = apply_codec(load(HRNET))
+    messages.clear()
+    cfg.model.test_cfg.shift_heatmap = False
+    cfg.codec.heatmap_size = [48, 64]
+    cfg.codec.encoder = 'UnbiasedEncoder'
+    apply_codec(cfg)
+    assert cfg.model.test_cfg.shift_heatmap is True
+    assert not said(messages, 'INFO')
+    assert 'shift_heatmap = True' in ''.join(said(messages, 'DEBUG'))
+
+
+@pytest.mark.parametrize(
+    ('base', 'codec', 'line'),
+    [
+        (
+            UDP,
+            "encoder=dict(type='BiasedEncoder', quantise='floor'), "
+            "decoder='QuarterShiftDecoder', sigma=1.5",
+            'biased (floor), QuarterShift, align_corners, sigma 1.5, '
+            '192x256 -> 48x64; replaces UDPHeatmap in 3 places',
+        ),
+        (
+            HRNET,
+            "decoder=dict(type='TaylorDecoder', modulation=None), "
+            'correct_flip_shift=True',
+            'unbiased, Taylor (unmodulated), asymmetric, sigma 2, '
+            '192x256 -> 48x64, flip shift corrected; '
+            'replaces MSRAHeatmap in 3 places',
+        ),
+        (
+            RSN,
+            "_delete_=True, decoder='GaussianFitDecoder'",
+            'unbiased, GaussianFit, asymmetric, sigma 1.1, '
+            '192x256 -> 48x64; replaces MegviiHeatmap in 3 places',
+        ),
+    ],
+)
+def test_what_the_line_says(load, messages, base, codec, line):
+    apply_codec(load(base, f"codec = dict(type='DARKCodec', {codec})"))
+    assert said(messages, 'INFO') == [f'DARKCodec: {line}']
 
 
 @pytest.mark.parametrize(

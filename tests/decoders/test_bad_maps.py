@@ -134,7 +134,7 @@ def make(name):
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('column', COLUMNS)
 @pytest.mark.parametrize('name', MAPS)
-def test_the_table_is_true(name, column, path):
+def test_the_table_is_true(name, column, kernel):
     heatmaps, centre, tolerance = make(name)
     decoded = build(COLUMNS[column])(heatmaps)
     point = decoded.points[0, 0].double().numpy()

@@ -156,7 +156,7 @@ FUZZ = settings(
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda config: config['type'])
 @FUZZ
 @given(maps=heatmaps(), sigma=st.sampled_from([0.3, 1.0, 2.0, 3.0]))
-def test_any_decoder_on_any_heatmaps(path, config, maps, sigma):
+def test_any_decoder_on_any_heatmaps(kernel, config, maps, sigma):
     decoder = build_part(DECODERS, config, 'decoder', sigma)
     decoded = decoder(maps)
     check(decoded, maps, max(1.0, sigma))

@@ -25,7 +25,7 @@ def build(name):
 
 @pytest.mark.parametrize('name', DECODERS)
 @pytest.mark.parametrize('shape', [(0, 17, 64, 48), (3, 0, 64, 48)])
-def test_empty_batches(name, shape, path):
+def test_empty_batches(name, shape, kernel):
     codec = DARKCodec(decoder=DECODERS[name])
     decoded = codec.decoder(torch.zeros(shape))
     assert decoded.points.shape == (*shape[:2], 2)
@@ -49,7 +49,7 @@ def layouts(maps):
 
 
 @pytest.mark.parametrize('name', DECODERS)
-def test_memory_layout_does_not_matter(rng, name, path):
+def test_memory_layout_does_not_matter(rng, name, kernel):
     maps = gaussians(rng.uniform(0, 40, (6, 2)), SIZE, SIGMA)
     maps = torch.tensor(maps, dtype=torch.float32).view(2, 3, 64, 48)
     decoder = build(name)
@@ -71,7 +71,7 @@ def test_memory_layout_does_not_matter(rng, name, path):
 
 @pytest.mark.parametrize('name', DECODERS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_float32(rng, name, dtype, path):
+def test_half_precision_is_computed_in_float32(rng, name, dtype, kernel):
     """Equal to float32 of the same rounded values, under autocast, too."""
     maps = gaussians(rng.uniform(0, 40, (20, 2)), SIZE, SIGMA)
     maps += rng.normal(0, 0.01, maps.shape)

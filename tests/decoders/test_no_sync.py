@@ -20,6 +20,7 @@ from dark_codec import (
     GaussianFitDecoder,
     QuarterShiftDecoder,
     TaylorDecoder,
+    kernels,
 )
 
 SIZE = (2, 5, 32, 24)
@@ -110,7 +111,7 @@ def test_flip_correction_stays_on_the_device():
 
 
 @every_decoder
-def test_one_copy_of_three_numbers_a_keypoint(decoder, monkeypatch):
+def test_one_copy_of_a_table(decoder, monkeypatch):
     """`batch_decode`, which ends on the host."""
     whole = codec(decoder=decoder)
     copied = []
@@ -123,7 +124,8 @@ def test_one_copy_of_three_numbers_a_keypoint(decoder, monkeypatch):
     heatmaps = torch.zeros(SIZE, device='meta')
     keypoints, scores = whole.batch_decode(heatmaps)
     batch, count = SIZE[:2]
-    assert copied == [(batch * count, 3)]
+    columns = 8 if decoder.get('covariance') else 4
+    assert copied == [(batch * count, columns)]
     assert [k.shape for k in keypoints] == [(1, count, 2)] * batch
     assert [s.shape for s in scores] == [(1, count)] * batch
 
@@ -180,9 +182,38 @@ def test_decoding_is_one_graph(decoder, rng, monkeypatch):
     whole = codec(decoder=decoder)
     compiled = torch.compile(decode, fullgraph=True, backend='eager')
     found = compiled(whole, heatmaps)
-    monkeypatch.setattr('dark_codec.decoders.host_array', lambda tensor: None)
+    monkeypatch.setenv(kernels.VARIABLE, 'reference')
     for part, expected in zip(found, decode(whole, heatmaps), strict=True):
         torch.testing.assert_close(part, expected, rtol=0, atol=0)
+
+
+# Narrow kernels: what is compiled grows with them, and takes its time
+COMPILED = [
+    ArgmaxDecoder(),
+    QuarterShiftDecoder('sign'),
+    QuarterShiftDecoder('second'),
+    TaylorDecoder(sigma=0.3),
+    TaylorDecoder(modulation=None, sigma=1.0, covariance=True),
+    GaussianFitDecoder(sigma=0.6),
+]
+
+
+@compiled_or_exported
+@pytest.mark.parametrize(
+    'module', COMPILED, ids=lambda module: type(module).__name__
+)
+def test_decoders_are_compiled(module, rng, monkeypatch):
+    """By the backend that users have, for batches of any size."""
+    compiled = torch.compile(module, fullgraph=True, dynamic=True)
+    heatmaps = noisy_maps(rng)[..., :14, :12]
+    batches = [heatmaps, heatmaps[:, 1:].repeat(3, 1, 1, 1)]
+    found = [compiled(batch) for batch in batches]
+    monkeypatch.setenv(kernels.VARIABLE, 'reference')
+    for decoded, batch in zip(found, batches):
+        for part, expected in zip(decoded, module(batch)):
+            if expected is not None:
+                torch.testing.assert_close(part, expected, rtol=0, atol=1e-4)
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 1
 
 
 @compiled_or_exported
@@ -216,7 +247,7 @@ def test_decoders_can_be_exported(module, rng, monkeypatch):
     heatmaps = noisy_maps(rng)
     program = torch.export.export(module, (torch.zeros(SIZE),))
     found = program.module()(heatmaps)
-    monkeypatch.setattr('dark_codec.decoders.host_array', lambda tensor: None)
+    monkeypatch.setenv(kernels.VARIABLE, 'reference')
     for part, expected in zip(found, module(heatmaps)):
         if expected is not None:
             torch.testing.assert_close(part, expected, rtol=0, atol=0)

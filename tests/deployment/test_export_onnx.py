@@ -232,7 +232,9 @@ def test_a_decoder_for_an_existing_model(tmp_path, monkeypatch, rng):
     session = InferenceSession(tmp_path / 'new' / 'decoder.onnx')
     codec = DARKCodec(decoder='QuarterShiftDecoder')
     truth = rng.uniform((8, 8), (184, 248), (2, 1, 17, 2))
-    heatmaps, _ = codec.batch_encode(truth, np.ones((2, 1, 17)))
+    heatmaps = codec.batch_encode(
+        torch.from_numpy(truth), torch.ones(2, 1, 17)
+    )[0].numpy()
     keypoints, _ = session.run(None, dict(heatmaps=heatmaps))
     expected = np.concatenate(
         codec.batch_decode(torch.from_numpy(heatmaps))[0]

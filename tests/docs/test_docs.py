@@ -152,8 +152,9 @@ def test_sphinx_builds_the_pages_without_warnings(sandbox):
 def test_figures_of_the_concepts_are_drawn_again(tmp_path):
     run_shell(f'python {ROOT}/docs/figures.py figures', tmp_path)
     drawn = {path.name for path in (tmp_path / 'figures').iterdir()}
-    page = (ROOT / 'docs/concepts.md').read_text()
-    assert drawn == set(re.findall(r'images/concepts/(\w+\.png)', page))
+    pages = [ROOT / 'docs/concepts.md', ROOT / 'README.md']
+    text = ''.join(page.read_text() for page in pages)
+    assert drawn == set(re.findall(r'images/concepts/(\w+\.png)', text))
 
 
 @pytest.mark.parametrize(

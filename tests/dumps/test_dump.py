@@ -311,7 +311,9 @@ def test_patches_of_maps_without_a_peak():
     maps[0, 5, :18, :18] = 0.5  # constant where the patch is
     patches, corners = cut_patches(maps, 8)
     pasted = paste_patches(patches, corners, (20, 24))
-    found, expected = find_peaks(pasted[0]), find_peaks(maps[0])
+    found, expected = (
+        find_peaks(torch.from_numpy(some[0])) for some in (pasted, maps)
+    )
     np.testing.assert_array_equal(found.valid, expected.valid)
     np.testing.assert_array_equal(found.score, expected.score)
     assert found.valid.tolist() == [False] * 5 + [True]

@@ -146,14 +146,16 @@ def test_networks_of_the_projects(name, photograph, tmp_path):
     assert np.isfinite(keypoints).all()
 
 
-def test_a_config_of_two_lines_needs_apply_codec(tmp_path):
-    """MMPose reads the head's decoder only, which is still the base's."""
+def test_a_config_of_two_lines(tmp_path, monkeypatch):
+    """What reads it is MMPose, unless this is switched off."""
     path = tmp_path / 'two_lines.py'
     path.write_text(TWO_LINES)
+    assert is_dark(init_model(str(path), device='cpu'))
+    cfg = Config.fromfile(path)
+    assert is_dark(init_model(cfg, device='cpu'))
+    monkeypatch.setenv('DARK_CODEC_COMPLETE', '0')
     as_it_is = init_model(str(path), device='cpu')
     assert isinstance(as_it_is.head.decoder, MSRAHeatmap)
-    applied = init_model(apply_codec(Config.fromfile(path)), device='cpu')
-    assert is_dark(applied)
 
 
 @pytest.mark.parametrize(

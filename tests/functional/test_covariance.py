@@ -47,7 +47,7 @@ def random_covariances(rng, count, low, high):
 
 
 @pytest.mark.parametrize('name', DECODERS)
-def test_exact_on_anisotropic_gaussians(rng, name, path):
+def test_exact_on_anisotropic_gaussians(rng, name, kernel):
     """Of other shapes than the training Gaussian, too: 0.6 to 1.4 sigma."""
     expected = random_covariances(rng, 100, 0.6 * SIGMA, 1.4 * SIGMA)
     centres = rng.uniform(18, [SIZE[0] - 19, SIZE[1] - 19], (100, 2))

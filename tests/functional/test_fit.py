@@ -42,7 +42,7 @@ def clean_maps(centres, size, sigma):
 
 
 @pytest.mark.parametrize('size, sigma', [scale[:2] for scale in SCALES])
-def test_exact_on_clean_maps_up_to_the_outer_edge(rng, size, sigma, path):
+def test_exact_on_clean_maps_up_to_the_outer_edge(rng, size, sigma, kernel):
     centres = draw_centres(rng, size, -0.5, 1500)
     corners = np.array(size) * [[0, 0], [0, 1], [1, 0], [1, 1]] - 0.5
     centres = np.concatenate([centres, corners])
@@ -103,11 +103,11 @@ def most_likely(heatmap, sigma):
     """Least squares over height and centre, in float64, by scipy.
 
     Over the pixels that the decoder uses: within 3 sigma, rounded up, of the
-    highest one; a window that crosses the border is moved into the map.
+    highest one.
     """
     height, width = heatmap.shape
     peak_y, peak_x = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    reach = 2 * math.ceil(3 * sigma) + 1
+    reach = math.ceil(3 * sigma)
     x = np.arange(width)[_span(peak_x, reach, width)]
     y = np.arange(height)[_span(peak_y, reach, height)]
     window = heatmap[y[0] : y[-1] + 1, x[0] : x[-1] + 1].astype(float)
@@ -136,8 +136,7 @@ def most_likely(heatmap, sigma):
 
 
 def _span(peak, reach, length):
-    start = min(max(peak - reach // 2, 0), max(length - reach, 0))
-    return slice(start, start + reach)
+    return slice(max(peak - reach, 0), min(peak + reach + 1, length))
 
 
 @pytest.mark.parametrize('kind', ['noisy', 'truncated', 'skewed'])

@@ -17,11 +17,11 @@ EYE = np.eye(2)
 
 
 @pytest.fixture
-def taylor(array):
+def taylor():
     """Steps and whether they are solved, as arrays, of stencils."""
 
     def taylor(stencil):
-        stencil = array(stencil.astype(np.float32))
+        stencil = torch.as_tensor(stencil.astype(np.float32))
         with np.errstate(all='ignore'):
             result = newton_step(log_derivatives(stencil))
         return tuple(np.asarray(part) for part in result)
@@ -117,11 +117,11 @@ ORACLES = dict(
 
 
 @pytest.mark.parametrize('variant', ORACLES)
-def test_quarter_shift_equals_the_loop(rng, variant, array):
+def test_quarter_shift_equals_the_loop(rng, variant):
     noise = rng.normal(size=(100, 6, 5)).astype(np.float32)
     clean = gaussians(rng.uniform(0, 24, (50, 2)), (24, 32), 2.0)
     for maps in (noise, clean.astype(np.float32)):
-        heatmaps = array(maps)
+        heatmaps = torch.as_tensor(maps)
         shifts = quarter_shift(heatmaps, find_peaks(heatmaps), variant)
         assert np.asarray(shifts).dtype == np.float32
         expected = [ORACLES[variant](heatmap) for heatmap in maps]
@@ -165,8 +165,8 @@ def test_unknown_variant():
         quarter_shift(maps, find_peaks(maps), 'third')
 
 
-def test_raw_stencil(rng, array):
-    maps = array(rng.normal(size=(200, 9, 7)).astype(np.float32))
+def test_raw_stencil(rng):
+    maps = torch.as_tensor(rng.normal(size=(200, 9, 7)).astype(np.float32))
     peaks = find_peaks(maps)
     stencil, fits = raw_stencil(maps, peaks)
     assert 10 < fits.sum() < 190
@@ -178,8 +178,8 @@ def test_raw_stencil(rng, array):
             np.testing.assert_array_equal(stencil[i], expected)
 
 
-def test_raw_stencil_of_a_map_that_is_too_small(array):
-    maps = array(np.eye(9, 4, dtype=np.float32)[None].repeat(3, 0))
+def test_raw_stencil_of_a_map_that_is_too_small():
+    maps = torch.as_tensor(np.eye(9, 4, dtype=np.float32)[None].repeat(3, 0))
     stencil, fits = raw_stencil(maps, find_peaks(maps))
     assert stencil.shape == (3, 5, 5)
     assert not fits.any()

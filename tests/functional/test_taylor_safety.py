@@ -116,7 +116,7 @@ def wild_maps(rng, shape):
 
 @pytest.mark.parametrize('sigma', [0.5, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize('name', DECODERS)
-def test_never_beyond_the_trust_region(rng, name, sigma, path):
+def test_never_beyond_the_trust_region(rng, name, sigma, kernel):
     limited = 0
     for shape in [(32, 24), (7, 9), (3, 2), (1, 5)]:
         maps = wild_maps(rng, shape)
@@ -131,7 +131,7 @@ def test_never_beyond_the_trust_region(rng, name, sigma, path):
 
 
 @pytest.mark.parametrize('name', ['max', 'no modulation'])
-def test_mask_and_fallback_on_noise(rng, name, path):
+def test_mask_and_fallback_on_noise(rng, name, kernel):
     """What is marked has a negative definite D''; the rest is Eq. 1."""
     maps = rng.normal(size=(200, 16, 12))
     points, refined = decode(maps, sigma=0.6, **DECODERS[name])

@@ -69,6 +69,7 @@ def test_a_config_is_its_family_with_another_codec(name):
     cfg = Config.fromfile(STUDY / 'configs' / f'{name}.py').to_dict()
     family = 'figures' if 'figures' in name else 'lsp'
     family += '-stride16' if 'stride16' in name else ''
+    family += f'-{name.split("-")[-1]}-10e' if '-10e_' in name else ''
     base = Config.fromfile(STUDY / 'configs' / '_base_' / f'{family}.py')
     base = base.to_dict()
     assert cfg.pop('codec') == expected_codec(name)
@@ -91,7 +92,7 @@ def test_a_config_is_its_family_with_another_codec(name):
 )
 def test_networks_give_the_heatmaps_of_their_codec(codec, size, stride):
     pytest.importorskip('efficientnet_lite_pytorch')
-    cfg = Config.fromfile(STUDY / 'configs' / f'{runs.lsp(codec, size)}.py')
+    cfg = Config.fromfile(STUDY / 'configs' / f'{runs.short(codec, size)}.py')
     apply_codec(cfg)
     height, width = map(int, size.split('x'))
     with torch.device('meta'):

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 from tiny_run import call
 
-from dark_codec import DARKCodec, apply_codec
+from dark_codec import DARKCodec
 from projects.zoo_sweep import checks, configs, sweep_zoo
 from projects.zoo_sweep.isolation import run_isolated
 from projects.zoo_sweep.report import fill_page, read_rows, write_row
@@ -172,8 +172,8 @@ def test_second_opinion_on_what_is_gaussian():
 
 
 def test_pretrained_weights_are_taken_out():
-    _, cfg = configs.load_with_dark(configs.ZOO / PASS[-1])
-    apply_codec(cfg)
+    file = configs.ZOO / PASS[-1]
+    cfg = configs.load_with_dark(file, Config.fromfile(file))
     assert 'Pretrained' in str(cfg.model)
     configs.make_runnable(cfg)
     assert 'Pretrained' not in str(cfg.model)

@@ -28,6 +28,7 @@ from dark_codec.analysis.comparison import (
 )
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.analysis.decoding import add_predictions
+from dark_codec.analysis.recommendation import candidates, choose
 from dark_codec.analysis.resampling import CocoResampler
 from dark_codec.dumps.reader import HeatmapDump
 
@@ -392,3 +393,50 @@ def test_intervals_hold_the_value_and_pair_the_images(scores):
     # what makes a picture hard makes it so for both: were they not paired,
     # the difference would be less certain than the value
     assert difference.high - difference.low < value.high - value.low
+
+
+# the recommendation
+
+
+def test_the_report_recommends(folder):
+    text = (folder / 'report/report.md').read_text()
+    recommended = report(folder, 'report')['recommended']
+    assert [choice['metric'] for choice in recommended] == [
+        'coco/AP',
+        'coco/AP .5',
+        'coco/AP .75',
+    ]
+    known = candidates(HeatmapDump(folder / 'full').info)
+    for choice in recommended:
+        assert choice['decoder'] in known
+        assert f'| {choice["metric"]} | `{choice["decoder"]}` |' in text
+
+
+@pytest.mark.parametrize('place', range(6))
+def test_the_choice_is_made_on_one_half_and_shown_on_the_other(scores, place):
+    """By any metric; of NME and EPE the lowest is the best."""
+    only = {
+        name: score._replace(resamplers=[score.resamplers[place]])
+        for name, score in scores.items()
+    }
+    choices = choose(only, draws=5)
+    assert choices
+    for choice in choices:
+        halves = []
+        for half in (slice(None, None, 2), slice(1, None, 2)):
+            images = np.arange(PEOPLE // 2)[half]
+            at = only['a'].resamplers[0].names.index(choice.metric)
+            halves.append(
+                {n: s.resamplers[0](images)[at] for n, s in only.items()}
+            )
+        better = min if choice.metric in ('NME', 'EPE') else max
+        assert choice.decoder == better(halves[0], key=halves[0].get)
+        shown = halves[1][choice.decoder]
+        assert choice.value.value == pytest.approx(shown)
+        less = shown - halves[1]['a']
+        assert choice.difference.value == pytest.approx(less)
+
+
+def test_nothing_to_choose_by(scores):
+    none = {name: s._replace(resamplers=[]) for name, s in scores.items()}
+    assert choose(none) == []

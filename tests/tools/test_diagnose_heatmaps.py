@@ -115,10 +115,10 @@ def predict(points):
     The image is mirrored, and the map's columns reversed, one by one.
     """
     codec = DARKCodec(INPUT_SIZE, decoder='GaussianFitDecoder')
-    visible = np.ones((PEOPLE, 1, JOINTS), np.float32)
+    visible = torch.ones(PEOPLE, 1, JOINTS)
     mirrored = points[:, FLIP] * [-1, 1] + [INPUT_SIZE[0] - 1, 0]
     plain, seen = (
-        codec.batch_encode(view[:, None].astype(np.float32), visible)[0]
+        codec.batch_encode(torch.from_numpy(view)[:, None], visible)[0].numpy()
         for view in (points, mirrored)
     )
     unflipped = np.stack(

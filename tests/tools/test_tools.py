@@ -3,6 +3,8 @@
 import json
 import pickle
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -50,6 +52,11 @@ def test_train_obeys_its_arguments(work_dir):
     log = next(work_dir.glob('*/*.log')).read_text()
     # batch size 2, base batch size 4
     assert 'Scaling the original LR by 0.5' in log
+    # and the end says what to do next
+    command = re.search(r'To test it: python tools/test.py (.*)', log)
+    config, checkpoint = shlex.split(command[1])
+    assert config == 'tiny.py'
+    assert Path(checkpoint).samefile(work_dir / 'epoch_1.pth')
 
 
 def test_the_checkout_that_the_tool_lies_in_is_used(tmp_path):

@@ -28,7 +28,11 @@ from dark_codec.analysis.comparison import (
     intervals,
     score_decoding,
 )
-from dark_codec.analysis.comparison_report import Row, write_report
+from dark_codec.analysis.comparison_report import (
+    Row,
+    recommendation,
+    write_report,
+)
 from dark_codec.analysis.decoders_by_name import (
     DEFAULTS,
     Sweep,
@@ -36,6 +40,7 @@ from dark_codec.analysis.decoders_by_name import (
     parse_decoder,
     sigma_sweep,
 )
+from dark_codec.analysis.recommendation import recommend
 from dark_codec.cli import (
     UserError,
     describe_missing_data,
@@ -179,10 +184,12 @@ def main() -> None:
         raise UserError(f'--out {args.out}: {error}') from error
     try:
         rows = compare(dump, decoders, args.draws)
+        choices = recommend(dump, args.draws) if args.draws else []
     except DumpError as error:
         raise UserError(str(error)) from error
-    write_report(args.out, dump, rows, sweeps, args.draws)
+    write_report(args.out, dump, rows, sweeps, args.draws, choices)
     print((args.out / 'report.md').read_text().split('\n## ')[0])
+    print(recommendation(choices))
     print(f'More in {args.out / "report.md"} and report.json')
 
 

@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.cli import UserError, run_tool
+from dark_codec.cli import UserError, read_config, run_tool
 
 
 class Complexity(NamedTuple):
@@ -108,11 +108,7 @@ def main() -> None:
     print('| config | input | GFLOPs | parameters (M) |')
     print('|---|---|---:|---:|')
     for path in args.config:
-        try:
-            cfg = Config.fromfile(path)
-        except (FileNotFoundError, SyntaxError) as error:
-            raise UserError(f'cannot read {path}: {error}') from error
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(path, args.cfg_options)
         found = measure(cfg, args.input_shape)
         print(
             f'| {Path(path).stem} | {found.height}x{found.width} '

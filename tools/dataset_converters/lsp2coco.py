@@ -37,6 +37,7 @@ from scipy.io import loadmat
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dark_codec.datasets import LSPDataset  # noqa: E402
+from dark_codec.engine.progress import track  # noqa: E402
 
 NUM_JOINTS = 14
 NUM_LSP = 2000
@@ -220,7 +221,7 @@ def to_coco(
     """
     images, annotations = [], []
     numbered = list(enumerate(file_names))
-    for index, name in mmengine.track_iter_progress(numbered):
+    for index, name in track(numbered, folder.name):
         if not (folder / name).is_file():
             raise LayoutError(
                 f'{folder / name} does not exist: "joints" describes '

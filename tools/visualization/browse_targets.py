@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dark_codec  # noqa: F401, I001  before MMPose: its shims
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -25,7 +26,7 @@ from mmengine.runner import Runner, set_random_seed
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from dark_codec._config_tree import find_all
+from dark_codec.config.tree import find_all
 from dark_codec.cli import (
     UserError,
     add_cfg_options,
@@ -154,11 +155,11 @@ def draw(targets: list[Target], alignment: str) -> Figure:
         draw_picture(ax, target.image)
         size = target.heatmaps.shape[:0:-1]
         corners = heatmap_to_input(
-            np.array([[-0.5, -0.5], [size[0] - 0.5, size[1] - 0.5]]),
+            torch.tensor([[-0.5, -0.5], [size[0] - 0.5, size[1] - 0.5]]),
             target.image.shape[1::-1],
             size,
             alignment,
-        )
+        ).numpy()
         overlay_heatmap(ax, target.heatmaps.max(0), corners)
         ax.plot(
             *target.points[target.drawn].T,

@@ -29,7 +29,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor, nn
 
 from dark_codec import DARKCodec
-from dark_codec._config_tree import find_all
+from dark_codec.config.tree import find_all
 from dark_codec.analysis.prediction import DARK, DECODERS
 from dark_codec.cli import (
     UserError,
@@ -40,6 +40,7 @@ from dark_codec.cli import (
     prepare,
     read_config,
     run_tool,
+    warn_of_another_codec,
 )
 from dark_codec.cli.pictures import check_picture, save_picture
 from dark_codec.functional import input_to_heatmap
@@ -164,11 +165,11 @@ def predict(
     known = 'transformed_keypoints' in people
     if known and people.keypoints_visible[0, keypoint]:
         truth = input_to_heatmap(
-            people.transformed_keypoints[0, keypoint],
+            torch.from_numpy(people.transformed_keypoints[0, keypoint]),
             codec.input_size,
             codec.heatmap_size,
             codec.alignment,
-        )
+        ).numpy()
     name = model.dataset_meta['keypoint_id2name'][keypoint]
     return Case(name, image, sample.pred_fields.heatmaps[keypoint], truth)
 
@@ -212,9 +213,8 @@ def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
     shown = [p for p in (*points.values(), case.truth) if p is not None]
     farthest = np.abs(np.stack(shown) - peak).max()
     radius = max(_RADIUS, min(farthest + 0.5, _FARTHEST))
-    corners = codec.to_input(
-        np.stack([peak - radius, peak + radius, points[DARK]])
-    )
+    places = np.stack([peak - radius, peak + radius, points[DARK]])
+    corners = codec.to_input(torch.from_numpy(places)).numpy()
     side = corners[1] - corners[0]
     left.add_patch(Rectangle(corners[0], *side, fill=False, color='white'))
     left.plot(*corners[2], marker='+', color='white')
@@ -241,12 +241,13 @@ def main() -> None:
     """Predict, decode, draw."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint)
+    checkpoint = check_checkpoint(args.checkpoint)
     check_picture(args.out)
     if args.image is None:
         prepare(cfg, ('test',))
     else:
         carry_codec(cfg)
+    warn_of_another_codec(cfg, checkpoint)
     settings = head_decoder(cfg)
     if settings.get('type') != 'DARKCodec':
         raise UserError(

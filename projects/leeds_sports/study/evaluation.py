@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from mmengine.config import Config
 
 from dark_codec.analysis.prediction import Prediction, predict, redecode
@@ -77,28 +78,39 @@ def decode_all(prediction: Prediction) -> Decoded:
         _, points[CORRECTED] = redecode(
             prediction, DECODERS['DARK'], correct_flip_shift=True
         )
-    truth, labelled = prediction.truth, prediction.labelled
-    names = list(
-        prediction.runner.test_dataloader.dataset.metainfo[
-            'keypoint_id2name'
-        ].values()
-    )
-    torso = [names.index(name) for name in TORSO]
-    counted = np.zeros_like(labelled)
+    truth = prediction.truth
+    counted = np.zeros_like(prediction.labelled)
     distance, offset = {}, {}
     pixel = _image_px(prediction, dark.heatmap_size)
     for name, found in points.items():
-        distance[name], counted = torso_distances(
-            found, truth, labelled, torso
-        )
+        distance[name], counted = torso_distances_of(prediction, found)
         offset[name] = (found - truth) / pixel
     label = input_to_heatmap(
-        prediction.to_input(truth),
+        torch.from_numpy(prediction.to_input(truth)),
         dark.input_size,
         dark.heatmap_size,
         dark.alignment,
     )
-    return Decoded(counted, distance, offset, np.asarray(label))
+    return Decoded(counted, distance, offset, label.numpy())
+
+
+def torso_distances_of(
+    prediction: Prediction, found: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of keypoints from their labels in torso diagonals.
+
+    Args:
+        prediction (Prediction): Holds the labels.
+        found (np.ndarray): Keypoints in image px, (I, K, 2).
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Distances (I, K), and which of them
+        PCK counts, (I, K), bool.
+    """
+    metainfo = prediction.runner.test_dataloader.dataset.metainfo
+    names = list(metainfo['keypoint_id2name'].values())
+    torso = [names.index(name) for name in TORSO]
+    return torso_distances(found, prediction.truth, prediction.labelled, torso)
 
 
 def _image_px(

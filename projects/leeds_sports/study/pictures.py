@@ -24,9 +24,18 @@ from dark_codec.analysis.quantisation import (
 )
 from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
 
+from .comparisons import ENCODING_TABLES
 from .evaluation import DECODERS, Decoded, load, predict_run
 from .results import DECODED, last_checkpoint
-from .runs import Run, lsp
+from .runs import ENCODINGS, Run, converged
+from .when import (
+    KERNELS,
+    by_shape,
+    draw_encoding,
+    draw_kernels,
+    encoding_points,
+    under_noise,
+)
 
 _SIZE = '128x96'
 _SHOWN = 8  # photographs
@@ -43,10 +52,11 @@ def write_pictures(runs: list[Run], work_dir: Path, out: Path) -> None:
     tables = json.loads((out / 'tables.json').read_text())
     if '4' in tables:
         draw_sizes(tables['4']).savefig(out / 'sizes.png', dpi=100)
+    _draw_when(runs, work_dir, out, tables)
     gains = encoding_gains(tables)
     if gains:
         draw_gains(gains).savefig(out / 'encoding.png', dpi=100)
-    nets = [Run(lsp(codec, _SIZE), 0) for codec in ('unbiased', 'biased')]
+    nets = [Run(converged(codec, _SIZE), 0) for codec in ENCODINGS]
     if not set(nets) <= set(runs):
         print(f'No photographs drawn: {_SIZE} is not trained')
         return
@@ -56,6 +66,31 @@ def write_pictures(runs: list[Run], work_dir: Path, out: Path) -> None:
     decoded = [load(run.folder(work_dir) / DECODED) for run in nets]
     for name, figure in _draw_photographs(dark, base, *decoded).items():
         figure.savefig(out / f'{name}.png', dpi=80)
+
+
+def _draw_when(
+    runs: list[Run], work_dir: Path, out: Path, tables: dict[str, Any]
+) -> None:
+    """The two experiments, with their numbers in when.json."""
+    points = encoding_points(tables, ENCODING_TABLES)
+    if points:
+        draw_encoding(points).savefig(out / 'when_unbiased.png', dpi=100)
+    networks = {
+        size: Run(converged('unbiased', size), 0)
+        for size in ('128x96', '64x48')
+    }
+    if not set(networks.values()) <= set(runs):
+        print('No experiment on modulation: the networks are not trained')
+        return
+    results = {}
+    for size, run in networks.items():
+        prediction = predict_run(run, last_checkpoint(run, work_dir))
+        results[size] = dict(
+            noise=under_noise(prediction), shape=by_shape(prediction)
+        )
+    numbers = dict(kernels=KERNELS, modulation=results, encoding=points)
+    (out / 'when.json').write_text(json.dumps(numbers) + '\n')
+    draw_kernels(results).savefig(out / 'when_modulation.png', dpi=100)
 
 
 def _draw_photographs(
@@ -190,16 +225,9 @@ def encoding_gains(tables: dict[str, Any]) -> dict[str, dict]:
         dict[str, dict]: By place and decoder: name of the measure to
         (difference, low, high).
     """
-    places = {
-        '3': '128x96',
-        '3b': '96x72',
-        '3c': '64x48',
-        '3d': '128x96 at stride 16',
-        '6': 'figures 64x48',
-    }
     return {
         f'{place}, {label.split(", ")[1]}': row['less']
-        for name, place in places.items()
+        for name, place in ENCODING_TABLES.items()
         for label, row in tables.get(name, {}).items()
         if label.startswith('unbiased')
     }

@@ -11,10 +11,10 @@ from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
 from projects.trainings import checkpoint
 
-from .comparisons import TABLES
+from .comparisons import SHORT, TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
-from .runs import Run
-from .tables import compare, comparison_table, costs
+from .runs import RUNS, Run
+from .tables import budgets, compare, comparison_table, costs
 from .training import epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
@@ -43,9 +43,11 @@ def decode_missing(runs: list[Run], work_dir: Path) -> None:
 def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
     """Write the numbers, and renew the report's tables.
 
+    Tables of networks that are not trained here, and what their trainings
+    took, stay as they were written before.
+
     Args:
-        runs (list[Run]): The trained ones, decoded. Without those that a
-            table needs, the table is left out, and the report stays as it is.
+        runs (list[Run]): The trained ones, decoded.
         work_dir (Path): Holds their folders.
         out (Path): Folder for ``README.md``, and for ``tables.json`` and
             ``runs.json`` in ``results``.
@@ -59,21 +61,27 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
             if run.config == config
         ]
 
-    numbers = {}
+    numbers = dict(read_numbers('tables.json'))
     for name, table in TABLES.items():
         missing = {r.config for r in table.rows if not decoded(r.config)}
         if missing:
-            print(f'Table {name} left out: {sorted(missing)} not trained')
+            print(f'Table {name} stays: {sorted(missing)} not trained here')
         else:
             numbers[name] = compare(table, decoded)
+    numbers = {name: numbers[name] for name in TABLES if name in numbers}
     record = _record(runs, work_dir)
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
-    write_tables(out / RESULTS / 'tables.json', numbers)
-    text = json.dumps(record, indent=1)
-    (out / RESULTS / 'runs.json').write_text(text + '\n')
+    (out / RESULTS / 'tables.json').write_text(by_row(numbers))
+    rows = ',\n'.join(json.dumps(row) for row in record['runs'])
+    (out / RESULTS / 'runs.json').write_text(f'{{"runs": [\n{rows}\n]}}\n')
     if len(numbers) == len(TABLES):
         page = fill(REPORT.read_text(), report_tables(numbers, record))
         (out / REPORT.name).write_text(page)
+
+
+def read_numbers(name: str) -> dict[str, Any]:
+    """The committed numbers of a file in ``results``."""
+    return json.loads((REPORT.parent / RESULTS / name).read_text())
 
 
 def report_tables(numbers: dict, record: dict) -> dict[str, str]:
@@ -81,28 +89,34 @@ def report_tables(numbers: dict, record: dict) -> dict[str, str]:
     tables = {
         name: comparison_table(TABLES[name], rows)
         for name, rows in numbers.items()
+        if not name.startswith(SHORT)
     }
-    return dict(tables, costs=costs(record['runs']))
+    return dict(tables, budgets=budgets(numbers), costs=costs(record['runs']))
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
-    rows = [
-        dict(run._asdict(), **summarise_log(run.folder(work_dir)))
-        for run in runs
-    ]
-    return dict(runs=rows, **describe_run())
+    """What the trainings took; those made here also say where."""
+    before = {
+        Run(row['config'], row['seed']): row
+        for row in read_numbers('runs.json')['runs']
+    }
+    here = describe_run()
+    for run in runs:
+        summary = summarise_log(run.folder(work_dir))
+        before[run] = dict(run._asdict(), **summary, **here)
+    return dict(runs=[before[run] for run in RUNS if run in before])
 
 
-def write_tables(path: Path, numbers: dict[str, dict]) -> None:
-    """Write the tables as json, a row a line."""
+def by_row(numbers: dict[str, dict[str, Any]]) -> str:
+    """Json of tables, with a line for each row."""
     tables = []
     for name, rows in numbers.items():
-        lines = ',\n  '.join(
+        lines = ',\n'.join(
             f'{json.dumps(label)}: {json.dumps(row)}'
             for label, row in rows.items()
         )
-        tables.append(f'{json.dumps(name)}: {{\n  {lines}}}')
-    path.write_text('{\n ' + ',\n '.join(tables) + '\n}\n')
+        tables.append(f'{json.dumps(name)}: {{\n{lines}\n}}')
+    return '{\n' + ',\n'.join(tables) + '\n}\n'
 
 
 def trained(runs: list[Run], work_dir: Path) -> list[Run]:

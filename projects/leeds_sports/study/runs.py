@@ -29,8 +29,14 @@ class Run(NamedTuple):
         return work_dir / self.config / f'seed_{self.seed}'
 
 
-def lsp(codec: str, size: str) -> str:
-    """Stem of a config on Leeds Sports."""
+def converged(codec: str, size: str) -> str:
+    """Stem of a config of ten epochs on Leeds Sports."""
+    batch = {'128x96': 32, '64x48': 16}[size]
+    return f'td-hm_efficientnet-lite0_{codec}-1xb{batch}-10e_lsp-{size}'
+
+
+def short(codec: str, size: str) -> str:
+    """Stem of a config of two epochs on Leeds Sports."""
     return f'td-hm_efficientnet-lite0_{codec}-1xb16-2e_lsp-{size}'
 
 
@@ -39,23 +45,25 @@ def figures(codec: str) -> str:
     return f'td-hm_res18-slim_{codec}-1xb32-6e_figures-64x48'
 
 
+ENCODINGS = ('unbiased', 'biased')
+
 RUNS = [
-    *(Run(lsp(codec, '128x96'), 0) for codec in ('unbiased', 'biased')),
     *(
-        Run(lsp(codec, '64x48'), seed)
+        Run(converged(codec, size), seed)
         for seed in range(2)
-        for codec in ('unbiased', 'biased')
+        for size in ('128x96', '64x48')
+        for codec in ENCODINGS
     ),
-    *(Run(lsp(codec, '96x72'), 0) for codec in ('unbiased', 'biased')),
-    Run(lsp('unbiased-align-corners', '64x48'), 0),
-    Run(lsp('unbiased-asymmetric', '64x48'), 0),
-    Run(lsp('biased-floor', '64x48'), 0),
+    *(Run(short(codec, '128x96'), 0) for codec in ENCODINGS),
     *(
-        Run(lsp(f'{codec}-stride16', '128x96'), 0)
-        for codec in ('unbiased', 'biased')
+        Run(short(codec, '64x48'), seed)
+        for seed in range(2)
+        for codec in ENCODINGS
     ),
-    *(
-        Run(figures(codec), 0)
-        for codec in ('unbiased', 'biased', 'biased-floor')
-    ),
+    *(Run(short(codec, '96x72'), 0) for codec in ENCODINGS),
+    Run(short('unbiased-align-corners', '64x48'), 0),
+    Run(short('unbiased-asymmetric', '64x48'), 0),
+    Run(short('biased-floor', '64x48'), 0),
+    *(Run(short(f'{codec}-stride16', '128x96'), 0) for codec in ENCODINGS),
+    *(Run(figures(codec), 0) for codec in (*ENCODINGS, 'biased-floor')),
 ]

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from dark_codec.analysis.bootstrap import bootstrap
 from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.robust import median, robust_std
 from dark_codec.functional.encode import quantise_points
 
-from .comparisons import Row, Table
+from .comparisons import BUDGETS, SHORT, Row, Table
 from .evaluation import Decoded
 
 THRESHOLDS = (0.2, 0.1, 0.05)
@@ -110,7 +111,8 @@ def _rounding(row: Row, label: np.ndarray) -> np.ndarray:
     """
     quantise = 'floor' if '_biased-floor-' in row.config else 'round'
     middle = 0.5 if quantise == 'floor' else 0.0
-    return quantise_points(label, quantise) - label + middle
+    quantised = quantise_points(torch.from_numpy(label), quantise).numpy()
+    return quantised - label + middle
 
 
 def _by_seed(sums: np.ndarray, counts: np.ndarray) -> dict[str, list[float]]:
@@ -184,6 +186,30 @@ def _difference(entry: dict[str, Any], name: str) -> str:
     digits = 2 if name == 'error' else 1
     value, low, high = (f'{n:+.{digits}f}' for n in entry['less'][name])
     return f'{value} [{low}, {high}]'
+
+
+def budgets(numbers: dict[str, Any]) -> str:
+    """What training longer changes, in markdown.
+
+    Args:
+        numbers (dict[str, Any]): All tables, by name.
+
+    Returns:
+        str: One line a comparison, with the differences in PCK@0.1 and
+        PCK@0.05 after either budget.
+    """
+    heads = [f'{m}, {b}' for m in _COMPARED[:2] for b in ('short', 'long')]
+    lines = ['| size | | ' + ' | '.join(heads) + ' |']
+    lines += ['| --- | --- |' + ' ---: |' * len(heads)]
+    for size, what, table, label in BUDGETS:
+        entries = [numbers[SHORT + table][label], numbers[table][label]]
+        cells = [
+            _difference(entry, name)
+            for name in _COMPARED[:2]
+            for entry in entries
+        ]
+        lines.append('| ' + ' | '.join([size, what, *cells]) + ' |')
+    return '\n'.join(lines)
 
 
 def costs(runs: list[dict[str, Any]]) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmengine.logging import MessageHub
-from mmengine.utils import track_iter_progress
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
+
+from dark_codec.engine.progress import track
 
 from .annotation import CATEGORIES, coco_annotation, coco_image
 from .render import Figure, render_figure
@@ -24,7 +25,7 @@ class FiguresDataset(BaseCocoStyleDataset):
     ``ann_file`` takes the ground truth from the samples. Metainfo is COCO's,
     under the name ``figures``.
 
-    Figure number `index` depends on `seed`, `index` and `image_size` alone,
+    Figure number `index` depends on `seed`, `index`, `image_size` and `easy`,
     in whatever process and order it is rendered. Use different seeds for
     training and validation.
 
@@ -33,6 +34,8 @@ class FiguresDataset(BaseCocoStyleDataset):
         seed (int): Seed of the whole set, not negative. Defaults to 0.
         image_size (Sequence[int]): Width and height in px, at least 32.
             Defaults to (160, 160).
+        easy (bool): Whole figures, upright, seen from the front, with nothing
+            before or behind them. Defaults to False.
         cache (bool): Render all figures when the dataset is initialised, and
             keep them in memory: 3 * width * height bytes each, shared by
             worker processes that are forked. Otherwise a figure is rendered
@@ -58,6 +61,7 @@ class FiguresDataset(BaseCocoStyleDataset):
         num_samples: int = 1000,
         seed: int = 0,
         image_size: Sequence[int] = (160, 160),
+        easy: bool = False,
         cache: bool = False,
         data_mode: str = 'topdown',
         metainfo: dict | None = None,
@@ -78,6 +82,7 @@ class FiguresDataset(BaseCocoStyleDataset):
         self.seed = seed
         width, height = image_size
         self.image_size = (width, height)
+        self.easy = easy
         self.cache = cache
         self._figures: dict[int, Figure] = {}
         super().__init__(
@@ -112,7 +117,7 @@ class FiguresDataset(BaseCocoStyleDataset):
             wanted = [self._index(idx) for idx in range(len(self))]
             self._figures = {
                 index: self._render(index)
-                for index in track_iter_progress(wanted)
+                for index in track(wanted, 'Rendering figures')
             }
 
     def load_data_list(self) -> list[dict]:
@@ -151,7 +156,7 @@ class FiguresDataset(BaseCocoStyleDataset):
         return super().get_data_info(idx)['figure']
 
     def _render(self, index: int) -> Figure:
-        return render_figure(self.seed, index, self.image_size)
+        return render_figure(self.seed, index, self.image_size, self.easy)
 
 
 def check_figures(num_samples: Any, seed: Any, image_size: Any) -> None:

@@ -46,16 +46,19 @@ def inside_image(
 
 
 def _place(
-    flat: Points, image_size: tuple[int, int], rng: np.random.Generator
+    flat: Points,
+    image_size: tuple[int, int],
+    rng: np.random.Generator,
+    whole: bool,
 ) -> tuple[Points, float]:
-    """Scale and move a figure into the image; now and then partly out of it.
+    """Scale and move a figure into the image, now and then partly out of it.
 
     Returns the points in image px, and image px per body height.
     """
     size = np.array(image_size, float)
     points = np.array(list(flat.values()))
     low, high = points.min(0) - 0.03, points.max(0) + 0.03
-    cut = rng.random() < 0.25
+    cut = rng.random() < 0.25 and not whole
     scale = float((size / (high - low)).min()) * rng.uniform(0.62, 0.98)
     if cut:
         scale *= rng.uniform(1, 1.3)
@@ -114,7 +117,7 @@ def _visibility(
 
 
 def render_figure(
-    seed: int, index: int, image_size: tuple[int, int]
+    seed: int, index: int, image_size: tuple[int, int], easy: bool = False
 ) -> Figure:
     """Render one figure.
 
@@ -125,15 +128,18 @@ def render_figure(
         seed (int): Seed of the data set, not negative.
         index (int): Number of the figure, not negative.
         image_size (tuple): Width and height, px.
+        easy (bool): A whole figure, upright, seen from the front, with
+            nothing before or behind it.
 
     Returns:
         Figure: image and annotation.
     """
     rng = np.random.Generator(np.random.PCG64([seed, index]))
-    points, body = sample_skeleton(rng)
+    points, body = sample_skeleton(rng, easy)
     flat, depth, magnify = project(points, rng)
-    placed, scale = _place(flat, image_size, rng)
-    image = scene.background(rng, *image_size)
+    placed, scale = _place(flat, image_size, rng, whole=easy)
+    behind = scene.backdrop if easy else scene.background
+    image = behind(rng, *image_size)
     look = sample_look(rng, np.array(cv2.mean(image)[:3]))
     scales = {name: scale * factor for name, factor in magnify.items()}
     parts = Anatomy(placed, depth, scales, body, look).parts()
@@ -144,7 +150,9 @@ def render_figure(
     x, y, width, height = cv2.boundingRect(coverage)
     # from the first covered pixel's centre to the last one's
     bbox = np.array([canvas.x + x, canvas.y + y, width - 1, height - 1], float)
-    hidden = scene.occlude(image, rng, bbox)
+    hidden = np.zeros(image.shape[:2], np.uint8)
+    if not easy:
+        hidden = scene.occlude(image, rng, bbox)
     image = scene.blur(image.astype(np.float32), rng)
     seen = coverage * (1 - canvas.window(hidden))
     keypoints = np.array([placed[name] for name in KEYPOINTS])

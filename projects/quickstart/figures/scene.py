@@ -104,7 +104,7 @@ def background(
     rng: np.random.Generator, width: int, height: int
 ) -> np.ndarray:
     """A cluttered background (height, width, 3), uint8 BGR."""
-    image = _backdrop(rng, width, height)
+    image = backdrop(rng, width, height)
     extent = np.array([width, height], float)
     blobs, lines, limbs = rng.integers((2, 0, 0), (12, 7, 5))
     centres = rng.uniform(0, 1, (blobs, 2)) * extent
@@ -122,8 +122,8 @@ def background(
     return image
 
 
-def _backdrop(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """Smooth colour, mottled, perhaps with a floor."""
+def backdrop(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Smooth colour, mottled, perhaps with a floor: (h, w, 3), uint8 BGR."""
     base, floor = cloth_colours(rng, 2)
     rows, columns, coarse = rng.integers((2, 2, 2), (9, 9, 9)).tolist()
     grid = rng.normal(0, 1, (rows, columns, 1)) * rng.uniform(3, 40)

@@ -46,6 +46,7 @@ _POSES = {
 }
 # Cumulative shares of the poses.
 _POSE_SHARES = (0.28, 0.5, 0.62, 0.76, 1.0)
+_EASY = 2  # of the poses, and seen from the front: the first
 # Standard deviation of the trunk's and head's angles, per pose, in degrees.
 _TRUNK_SPREAD = (5.0, 9.0, 14.0, 9.0, 20.0)
 
@@ -162,25 +163,27 @@ def _head(body: Proportions, frame: np.ndarray, neck: np.ndarray) -> Points:
 
 
 def sample_skeleton(
-    rng: np.random.Generator,
+    rng: np.random.Generator, easy: bool = False
 ) -> tuple[Points, Proportions]:
     """Draw a body, a pose and a view.
 
     Args:
         rng (np.random.Generator): Source of all randomness.
+        easy (bool): Upright and seen from the front.
 
     Returns:
         tuple: named points, each (3,) in camera axes and body heights, the
         17 COCO keypoints among them; and the body's proportions.
     """
     body = Proportions(rng)
-    pose = int(np.searchsorted(_POSE_SHARES, rng.random()))
+    last = _POSE_SHARES[_EASY - 1] if easy else 1
+    pose = int(np.searchsorted(_POSE_SHARES, last * rng.random()))
     ranges = np.array(list(_POSES.values())[pose], float).reshape(7, 2)
     angles = rng.uniform(ranges[:, 0], ranges[:, 1], (2, 7))
     soles = rng.uniform(-10, 35, 2)
     trunk = rng.normal(0, _TRUNK_SPREAD[pose], 6)
 
-    pelvis = _view(rng, list(_POSES)[pose])
+    pelvis = _view(rng, list(_POSES)[pose], easy)
     chest = (
         pelvis
         @ _rotation('x', abs(trunk[0]))
@@ -206,10 +209,10 @@ def sample_skeleton(
     return points, body
 
 
-def _view(rng: np.random.Generator, pose: str) -> np.ndarray:
+def _view(rng: np.random.Generator, pose: str, easy: bool) -> np.ndarray:
     """Orientation of the pelvis: yaw, roll in the image, camera pitch."""
     kind = rng.random()
-    if kind < 0.45:  # facing the camera, more or less
+    if easy or kind < 0.45:  # facing the camera, more or less
         yaw = rng.normal(0, 30)
     elif kind < 0.62:  # seen from behind
         yaw = rng.normal(180, 30)

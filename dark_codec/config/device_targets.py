@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import MODELS
 
-from ._config_tree import find_all, set_logged, type_name, unscoped
+from .tree import find_all, set_logged, type_name, unscoped
 
 # Where pipelines for training are. A train_pipeline at the top level is not
 # among them: it may be a base's that nothing uses.
@@ -25,7 +25,7 @@ def move_targets_to_device(cfg: Config) -> None:
 
     Takes it out of the training pipelines, lets PackPoseInputs hand the
     keypoints on, and adds ``BatchGenerateTarget`` to the data preprocessor.
-    All changes are logged. What has been moved before is left as it is.
+    What has been moved before is left as it is.
 
     Args:
         cfg (Config): A whole config whose GenerateTargets have a DARKCodec.
@@ -47,11 +47,8 @@ def move_targets_to_device(cfg: Config) -> None:
     augment = _augment([_target(path, node[key]) for path, node, key in found])
     packs = _packs(cfg)
     for path, node, key in found:
-        print_log(
-            f'DARKCodec: {path} without GenerateTarget (targets_on_device)',
-            logger='current',
-        )
-        node[key] = [t for t in node[key] if type_name(t) != 'GenerateTarget']
+        kept = [t for t in node[key] if type_name(t) != 'GenerateTarget']
+        set_logged(node, key, kept, path)
     for path, pack in packs:
         set_logged(pack, 'pack_transformed', True, path)
         if augment.get('use_dataset_keypoint_weights'):
@@ -63,6 +60,10 @@ def move_targets_to_device(cfg: Config) -> None:
         'batch_augments',
         [*augments, augment],
         'model.data_preprocessor',
+    )
+    print_log(
+        'DARKCodec: targets are rendered on the training device',
+        logger='current',
     )
 
 

@@ -1,0 +1,7 @@
+"""A config's ``codec``, carried to where it is used whenever it is read."""
+
+from .apply import apply_codec
+from .on_read import install
+from .places import decoding_head
+
+__all__ = ['apply_codec', 'decoding_head', 'install']

@@ -1,0 +1,119 @@
+"""Whether all that a config says of its DARKCodec is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.config import Config
+
+from .places import codec_places, decoding_head, warps
+from .settings import build_codec, same_codec
+from .tree import as_levels, plain, type_name
+
+
+def check_agreement(cfg: Config, levels: list[dict]) -> None:
+    """Refuse a head or target whose DARKCodec is not the top-level one.
+
+    Where all places have the same one, it stems from a base or from an
+    earlier completion, and the top-level codec may replace it. So it may what
+    a file that this one is based on had as its codec.
+
+    Args:
+        cfg (Config): A config whose top-level ``codec`` is DARKCodec.
+        levels (list[dict]): That codec, completed, one of each level.
+
+    Raises:
+        ValueError: With the place that has another DARKCodec.
+    """
+    # the levels of a list have sigmas of their own
+    found = [
+        (path, level, isinstance(codec, (list, tuple)))
+        for path, codec in codec_places(cfg)
+        for level in as_levels(codec)
+    ]
+    first = found[0][1]
+    if all(same_codec(level, first, any_sigma=m) for _, level, m in found):
+        return
+    others = [
+        (path, level)
+        for path, level, of_many in found
+        if type_name(level) == 'DARKCodec'
+        and not any(
+            same_codec(level, wanted, any_sigma=of_many) for wanted in levels
+        )
+    ]
+    inherited = _codecs_of_bases(cfg.filename) if others else []
+    for path, level in others:
+        if not any(same_codec(level, codec) for codec in inherited):
+            raise ValueError(
+                f'{path} is {plain(level)}, but codec is '
+                f'{plain(levels[-1])}: leave it out there, and set it in codec'
+            )
+
+
+def _codecs_of_bases(file: str | None) -> list:
+    """The codecs of all files that a config file is based on."""
+    found = []
+    try:
+        for base in Config._get_base_files(file) if file else []:
+            path, _ = Config._get_cfg_path(base, file)
+            codec = Config._file2dict(path)[0].get('codec')
+            found += [*as_levels(codec), *_codecs_of_bases(path)]
+    except (OSError, RuntimeError, SyntaxError):
+        pass  # moved since, or lazy: nothing to be known
+    return found
+
+
+def check_explicit(cfg: Config) -> None:
+    """Refuse places that name DARKCodec themselves and disagree.
+
+    Raises:
+        ValueError: If one has another codec, or warps or the flip test do
+            not fit it.
+    """
+    model = cfg.get('model') or {}
+    if not isinstance(model.get('head'), dict):
+        return
+    # a val_dataloader may have targets of its own kind
+    places: dict[str, Any] = {
+        path: codec
+        for path, codec in codec_places(cfg)
+        if path.startswith(('model.', 'train_dataloader.'))
+    }
+    dark = [c for c in places.values() if type_name(c) == 'DARKCodec']
+    if not dark:
+        return
+    head = decoding_head(cfg)[1]
+    if len(dark) < len(places) or any(
+        not same_codec(codec, head['decoder']) for codec in dark
+    ):
+        raise ValueError(
+            'DARKCodec must be the same in all places, or stand in the '
+            'top-level codec and be carried there. Got: '
+            + '; '.join(f'{path} = {codec}' for path, codec in places.items())
+        )
+    _check_warps(cfg, head['decoder'])
+    shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
+    fits = head['decoder'].get('alignment', 'asymmetric') == 'asymmetric'
+    if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
+        raise ValueError(
+            f'model.test_cfg.shift_heatmap={shift} does not fit '
+            f'alignment={head["decoder"].get("alignment")!r}; '
+            f'set it to {fits}'
+        )
+
+
+def _check_warps(cfg: Config, decoder: dict) -> None:
+    """The crops must be of the size and the kind that the codec assumes."""
+    codec = build_codec(decoder)
+    for path, warp in warps(cfg):
+        found = dict(
+            input_size=tuple(warp['input_size']),
+            use_udp=bool(warp.get('use_udp', False)),
+        )
+        for key, value in found.items():
+            if value != getattr(codec, key):
+                raise ValueError(
+                    f'{path}.{key}={value} does not fit the codec, which has '
+                    f'{key}={getattr(codec, key)}; make them agree'
+                )

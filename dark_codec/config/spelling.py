@@ -1,0 +1,137 @@
+"""What asks for DARK, however it is written, and what is misspelt."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import Any
+
+from mmengine.config import Config
+from mmpose.registry import KEYPOINT_CODECS
+
+from ..registry import nearest_name
+from .places import USED, codec_places
+from .settings import same_codec
+from .tree import (
+    as_levels,
+    find_all,
+    full_name,
+    plain,
+    raw_get,
+    raw_items,
+    type_name,
+)
+
+
+def concerns_dark(cfg: Config | dict) -> bool:
+    """Whether a config is whole, and imports or names anything of ours.
+
+    Cheap, and without importing what a lazy config names: it is asked of
+    every config that is read.
+    """
+    if not raw_get(cfg, 'model'):
+        return False
+    imports = raw_get(raw_get(cfg, 'custom_imports'), 'imports')
+    if any(
+        isinstance(name, str) and name.split('.')[0] == 'dark_codec'
+        for name in as_levels(imports)
+    ):
+        return True
+    return any(
+        _mentions_dark(value)
+        for key, value in raw_items(cfg)
+        if _is_near(key, 'codec')
+    ) or any(find_all(cfg, 'DARKCodec'))
+
+
+def check_spelling(cfg: Config) -> None:
+    """Refuse what asks for a codec in a way that nothing would obey.
+
+    Raises:
+        ValueError: With the place, and what may have been meant.
+    """
+    codec = raw_get(cfg, 'codec')
+    if codec is not None and not isinstance(codec, (dict, list, tuple)):
+        raise ValueError(
+            "codec must be a dict with a type, as in codec=dict(type='"
+            f"{_nearest(full_name(codec) or '')}'), got "
+            f'codec={full_name(codec) or codec!r}'
+        )
+    for path, place in [('codec', codec), *codec_places(cfg)]:
+        for level in as_levels(place):
+            _check_registered(path, raw_get(level, 'type'))
+    for level in as_levels(codec):
+        if type_name(level) != 'DARKCodec' and _mentions_dark(level):
+            raise ValueError(
+                f'codec={plain(level)} names DARKCodec, but its type is '
+                f"{type_name(level)!r}: write codec=dict(type='DARKCodec')"
+            )
+    _check_other_keys(cfg)
+
+
+def _check_registered(path: str, kind: Any) -> None:
+    if not isinstance(kind, str) or KEYPOINT_CODECS.get(kind) is not None:
+        return
+    raise ValueError(
+        f'{path}.type={kind!r} is no registered codec; did you mean '
+        f'{_nearest(kind)!r}? Known: {sorted(KEYPOINT_CODECS.module_dict)}'
+    )
+
+
+def _check_other_keys(cfg: Config) -> None:
+    """Refuse a DARKCodec under a key at the top that nothing reads."""
+    used = [
+        node
+        for key in USED
+        for _, node in find_all(raw_get(cfg, key), 'DARKCodec')
+    ]
+    used += [
+        level
+        for level in as_levels(raw_get(cfg, 'codec'))
+        if type_name(level) == 'DARKCodec'
+    ]
+    for key, value in raw_items(cfg):
+        near = _is_near(key, 'codec')
+        if key == 'codec' or not (
+            _mentions_dark(value) if near else _is_dark(value)
+        ):
+            continue
+        if any(
+            same_codec(level, node)
+            for level in as_levels(value)
+            for node in used
+        ):
+            continue
+        if near or not used:
+            raise ValueError(
+                f'{key}={plain(value)}: nothing uses this; the key of a '
+                "config's codec is codec, as in codec=dict(type='DARKCodec')"
+            )
+
+
+def _is_dark(node: Any) -> bool:
+    return any(type_name(level) == 'DARKCodec' for level in as_levels(node))
+
+
+def _mentions_dark(node: Any) -> bool:
+    """Whether the value of a codec names anything like DARKCodec."""
+    if isinstance(node, (list, tuple)):
+        return any(map(_mentions_dark, node))
+    values = [value for _, value in raw_items(node)] or [node]
+    names = [(full_name(value) or '').split('.')[-1] for value in values]
+    return any(
+        'dark' in name.lower() or _is_near(name, 'DARKCodec') for name in names
+    )
+
+
+def _is_near(name: Any, other: str) -> bool:
+    if not isinstance(name, str):
+        return False
+    return SequenceMatcher(None, name.lower(), other.lower()).ratio() > 0.75
+
+
+def _nearest(name: str) -> str:
+    """The registered codec that was probably meant, by default ours."""
+    near = (
+        None if 'dark' in name.lower() else nearest_name(name, KEYPOINT_CODECS)
+    )
+    return near or 'DARKCodec'

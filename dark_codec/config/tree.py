@@ -1,0 +1,85 @@
+"""Walking and changing MMEngine configs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.config.lazy import LazyAttr, LazyObject
+from mmengine.logging import print_log
+
+
+def raw_items(node: Any) -> list[tuple[Any, Any]]:
+    """Keys and values of a dict or config, or places and values of a list.
+
+    MMEngine's own ``items`` imports what a lazy config names. This does not.
+    """
+    if isinstance(node, Config):
+        node = node._cfg_dict
+    if isinstance(node, dict):
+        return list(dict.items(node))
+    if isinstance(node, (list, tuple)):
+        return list(enumerate(node))
+    return []
+
+
+def raw_get(node: Any, key: str) -> Any:
+    """The value of a key, or None, without importing what it names."""
+    return dict(raw_items(node)).get(key)
+
+
+def full_name(kind: Any) -> str | None:
+    """The name of a type: of a class, with the module that it is in."""
+    if isinstance(kind, (LazyAttr, LazyObject)):
+        return f'{kind.module}.{kind}'
+    if isinstance(kind, type):
+        return f'{kind.__module__}.{kind.__qualname__}'
+    return kind if isinstance(kind, str) else None
+
+
+def type_name(node: Any) -> str | None:
+    """The type of a config node without its scope, however it is written."""
+    name = full_name(raw_get(node, 'type')) if isinstance(node, dict) else None
+    return name.split('.')[-1] if name else None
+
+
+def as_levels(codec: Any) -> list:
+    """The codecs of a place that may have one, or a list of them."""
+    return list(codec) if isinstance(codec, (list, tuple)) else [codec]
+
+
+def plain(node: Any) -> Any:
+    """A node as it is printed: plain dicts, and names instead of classes."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in unscoped(node).items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(map(plain, node))
+    return full_name(node) or node
+
+
+def unscoped(node: dict) -> dict:
+    """Without the mark that MMEngine puts on what comes from 'mmpose::'."""
+    return {key: value for key, value in raw_items(node) if key != '_scope_'}
+
+
+def find_all(
+    node: Any, name: str, path: str = ''
+) -> Iterator[tuple[str, dict]]:
+    """All nodes of a type in a config with their paths, wherever they are."""
+    if isinstance(node, dict) and type_name(node) == name:
+        yield path, node
+    for key, value in raw_items(node):
+        yield from find_all(value, name, f'{path}.{key}' if path else str(key))
+
+
+def set_logged(node: dict, key: str, value: Any, path: str) -> None:
+    """Change a value, and log for those who look for it that it changed."""
+    if node.get(key) != value:
+        print_log(
+            f'DARKCodec: {path}.{key} = {value} (was {node.get(key)})',
+            logger='current',
+            level=logging.DEBUG,
+        )
+        node[key] = value

@@ -1,0 +1,161 @@
+"""Checkpoints as files: can they be read, and what they were trained with."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import CheckpointLoader
+from mmpose.registry import KEYPOINT_CODECS
+
+from ..codec import DARKCodec
+from ..config import decoding_head
+
+# What training and testing must have in common, as codecs name it
+_COMMON = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
+_ALIGNMENT_OF_MMPOSE = dict(
+    MSRAHeatmap='asymmetric',
+    MegviiHeatmap='asymmetric',
+    UDPHeatmap='align_corners',
+)
+
+
+def read_checkpoint(path: str | Path) -> dict:
+    """Read a checkpoint as MMEngine's runner does.
+
+    Args:
+        path: A file.
+
+    Returns:
+        dict: What is in it.
+
+    Raises:
+        ValueError: It cannot be read; the message says why, in one line.
+    """
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(
+            str(path), map_location='cpu', logger='silent'
+        )
+    except Exception as error:  # torch has one for every way to fail
+        lines = str(error).strip().splitlines() or [repr(error)]
+        reason = f'{type(error).__name__}: {lines[0]}'
+        raise ValueError(reason) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError('it is not a checkpoint of MMEngine')
+    return checkpoint
+
+
+def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
+    """Compare the codec of a checkpoint's training with one to test it with.
+
+    Both are built, so that settings that are left out count as what they
+    come to. Decoders may differ: they are chosen after the training.
+
+    Args:
+        checkpoint: From :func:`read_checkpoint`; MMEngine's have the config
+            of their training in ``meta['cfg']``.
+        decoder: Settings of the codec that the head is to decode with.
+
+    Returns:
+        list[str]: Such as ``'sigma: 1.0 there, 2.0 here'``. Empty where the
+        checkpoint does not tell, or one of the two has no heatmaps.
+    """
+    trained = _head_decoder(checkpoint.get('meta') or {})
+    here, there = _shared_settings(decoder), _shared_settings(trained)
+    return [
+        f'{name}: {there[name]} there, {here[name]} here'
+        for name in there
+        if name in here and there[name] != here[name]
+    ]
+
+
+def _head_decoder(meta: Mapping) -> dict:
+    """The codec of the head's finest level, in the config of a training."""
+    try:
+        _, head = decoding_head(read_literals(meta['cfg']))
+        decoder = head['decoder']
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError):
+        return {}
+    return decoder[-1] if isinstance(decoder, list) else decoder
+
+
+def _shared_settings(settings: Any) -> dict[str, Any]:
+    """What both sides must agree in, of a codec that is built."""
+    try:
+        codec = KEYPOINT_CODECS.build(dict(settings))
+    except (KeyError, TypeError, ValueError):
+        return {}
+    alignment = _ALIGNMENT_OF_MMPOSE.get(type(codec).__name__)
+    if alignment is None and not isinstance(codec, DARKCodec):
+        return {}  # no Gaussian heatmaps
+    shared = {
+        name: _plain(getattr(codec, name))
+        for name in _COMMON
+        if hasattr(codec, name)
+    }
+    if isinstance(codec, DARKCodec):
+        shared['encoder'] = _spelt(codec.encoder)
+    else:
+        shared['alignment'] = alignment
+    return shared
+
+
+def _plain(value: Any) -> Any:
+    """Sizes as tuples of integers, whatever they were given as."""
+    if isinstance(value, (str, bool)):
+        return value
+    try:
+        return tuple(int(number) for number in value)
+    except TypeError:
+        return float(value)
+
+
+def _spelt(part: Any) -> str:
+    """An encoder by its name and its settings."""
+    settings = ', '.join(
+        f'{name}={value!r}'
+        for name, value in sorted(vars(part).items())
+        if not name.startswith('_') and isinstance(value, (str, int, float))
+    )
+    return f'{type(part).__name__}({settings})'
+
+
+def read_literals(text: str) -> dict[str, Any]:
+    """The values that the text of a config assigns, without running it.
+
+    A checkpoint may come from anywhere, and MMEngine's ``fromstring`` would
+    execute it.
+
+    Args:
+        text: As ``Config.pretty_text`` writes it.
+
+    Returns:
+        dict: By name. Tuples become lists, and what is no literal its text.
+
+    Raises:
+        SyntaxError: It is no Python.
+    """
+    return {
+        statement.targets[0].id: _literal(statement.value)
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+    }
+
+
+def _literal(node: ast.expr) -> Any:
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_literal(item) for item in node.elts]
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {
+            _literal(key): _literal(value)  # type: ignore[arg-type]
+            for key, value in zip(node.keys, node.values)
+        }
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
+        return {key.arg: _literal(key.value) for key in node.keywords}
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)

@@ -1,0 +1,241 @@
+"""The kernels: loops over maps, each from its pixels to its row of a table.
+
+Each has a closure of its own for the digest of all sources; see
+:func:`dark_codec.kernels._cpu_compile.sources`.
+"""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ._cpu_compile import compiled, part, sources
+from ._cpu_fit import (
+    Model,
+    cut_window,
+    fit,
+    fit_derivatives,
+    room_to_fit,
+    start_of_fit,
+)
+from ._cpu_maps import FLOAT32, find_peak, read_map, sign_shift, u
+from ._cpu_smooth import (
+    Smoothing,
+    lowest_smoothed,
+    raw_stencil,
+    room_to_smooth,
+    smooth_stencil,
+    subtract_lowest,
+)
+from ._cpu_steps import (
+    limit_step,
+    log_derivatives,
+    newton_step,
+    write_spread,
+    write_unknown,
+)
+
+# memory of the maps as float32 or as int16 (and what it holds), shape
+# (B, K, H, W), strides, and the table with a row for each map
+_MAPS = (
+    'float32[::1], int16[::1], int64, UniTuple(int64, 4), UniTuple(int64, 4), '
+    'float32[:, ::1]'
+)
+# the first of the maps to decode, and the one behind the last
+_RANGE = 'int64, int64'
+
+
+@part
+def _map(floats, halves, kind, shape, strides, number, room):
+    """One map as contiguous float32: where it lies, or a copy in a room."""
+    keypoints, height, width = shape[1], shape[2], shape[3]
+    start = number // keypoints * strides[0] + number % keypoints * strides[1]
+    if kind == FLOAT32 and strides[3] == 1 and strides[2] == width:
+        return floats[start : start + height * width]
+    size = u(width), u(height)
+    read_map(floats, halves, kind, start, strides[2:], size, room)
+    return room
+
+
+@part
+def _place(index, size):
+    """Column and row of a pixel."""
+    y = index // size[0]
+    return index - y * size[0], y
+
+
+@part
+def _write_nothing(row, size):
+    """The middle of the map, for maps that do not say where."""
+    row[0] = (np.float32(size[0]) - 1) / 2
+    row[1] = (np.float32(size[1]) - 1) / 2
+    row[2] = row[3] = 0
+    if row.size > 4:
+        write_unknown(row)
+
+
+@part
+def _write(row, peak, shift, score, refined):
+    row[0] = np.float32(peak[0]) + shift[0]
+    row[1] = np.float32(peak[1]) + shift[1]
+    row[2], row[3] = score, refined
+
+
+@lru_cache
+def shift_kernel() -> Any:
+    """Arg max, and quarter shift."""
+    digest = sources()
+
+    @compiled(f'void({_MAPS}, boolean, {_RANGE})')
+    def decode(
+        floats, halves, kind, shape, strides, table, shifted, first, end
+    ):
+        digest  # noqa: B018
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
+        for number in range(first, end):
+            row = table[number]
+            values = _map(floats, halves, kind, shape, strides, number, room)
+            index, valid = find_peak(values)
+            if not valid:
+                _write_nothing(row, size)
+                continue
+            peak = _place(index, size)
+            shift = np.float32(0), np.float32(0)
+            if shifted:
+                shift = sign_shift(values, peak, size)
+            _write(row, peak, shift, values[index], True)
+
+    return decode
+
+
+@lru_cache
+def taylor_kernel() -> Any:
+    """Taylor step on the log of the map, smoothed or (no taps) as it is."""
+    digest = sources()
+
+    @compiled(
+        f'void({_MAPS}, float32[::1], float32[::1], float32[::1], boolean, '
+        f'float32, float32, {_RANGE})'
+    )
+    def decode(
+        floats,
+        halves,
+        kind,
+        shape,
+        strides,
+        table,
+        kernel,
+        gain_x,
+        gain_y,
+        minmax,
+        trust_radius,
+        kernel_variance,
+        first,
+        end,
+    ):
+        digest  # noqa: B018
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
+        smoothing = Smoothing(kernel, gain_x, gain_y)
+        rows = np.empty((5, kernel.size + 4), np.float32)
+        stencil = np.zeros((5, 5), np.float32)
+        padded, bands = room_to_smooth(
+            size[0] if minmax else u(0), size[1], kernel
+        )
+        for number in range(first, end):
+            row = table[number]
+            values = _map(floats, halves, kind, shape, strides, number, room)
+            index, valid = find_peak(values)
+            if not valid:
+                _write_nothing(row, size)
+                continue
+            peak = _place(index, size)
+            fits = True
+            if kernel.size:
+                smooth_stencil(values, peak, size, smoothing, rows, stencil)
+            else:
+                fits = raw_stencil(values, peak, size, stencil)
+            if minmax:
+                lowest = lowest_smoothed(
+                    values, size, smoothing, padded, bands
+                )
+                subtract_lowest(stencil, lowest)
+            derivatives = log_derivatives(stencil)
+            step, solved = newton_step(derivatives)
+            solved = solved and fits
+            if solved:
+                step = limit_step(step, trust_radius)
+            else:
+                step = sign_shift(values, peak, size)
+            _write(row, peak, step, values[index], solved)
+            if row.size > 4:
+                if solved:
+                    write_spread(
+                        row, derivatives, kernel_variance, kernel_variance
+                    )
+                else:
+                    write_unknown(row)
+
+    return decode
+
+
+@lru_cache
+def fit_kernel() -> Any:
+    """Gaussian fit."""
+    digest = sources()
+
+    @compiled(f'void({_MAPS}, float32[::1], float32, float32, {_RANGE})')
+    def decode(
+        floats,
+        halves,
+        kind,
+        shape,
+        strides,
+        table,
+        gaussian,
+        sigma,
+        trust_radius,
+        first,
+        end,
+    ):
+        digest  # noqa: B018
+        size = u(shape[3]), u(shape[2])
+        room = np.empty(size[0] * size[1], np.float32)
+        window, fit_room = room_to_fit(gaussian)
+        model = Model(gaussian, sigma, trust_radius)
+        for number in range(first, end):
+            row = table[number]
+            values = _map(floats, halves, kind, shape, strides, number, room)
+            index, valid = find_peak(values)
+            if not valid:
+                _write_nothing(row, size)
+                continue
+            peak = _place(index, size)
+            edges = cut_window(values, peak, size, window)
+            offset = start_of_fit(values, peak, size, sigma)
+            offset, solved = fit(window, edges, offset, model, fit_room)
+            if row.size > 4:
+                if solved:
+                    derivatives, variance_x, variance_y = fit_derivatives(
+                        window, edges, offset, model, fit_room
+                    )
+                    # less the Gaussian's own spread, as fit_gaussian
+                    square = sigma * sigma
+                    write_spread(
+                        row,
+                        derivatives,
+                        square * square / variance_x - square,
+                        square * square / variance_y - square,
+                    )
+                else:
+                    write_unknown(row)
+            if not solved:
+                offset = sign_shift(values, peak, size)
+            _write(row, peak, offset, values[index], solved)
+
+    return decode

@@ -1,0 +1,248 @@
+"""Maximum-likelihood fit of a Gaussian, border-aware.
+
+As :mod:`dark_codec.functional.fit`, for one map. Positions are counted from
+the peak's pixel, and all is known up to a factor of the Gaussians, which
+cancels: g(u) = exp(-u^2 / 2 sigma^2) q^u, with q = exp(offset / sigma^2),
+needs one exponential an axis, not one a pixel.
+"""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._cpu_compile import part, part_of_sums
+from ._cpu_maps import u
+from ._cpu_steps import limit_step, newton_step
+
+_STEPS = 4
+_MAX_STEP = np.float32(1)  # px
+# px; the next step would be of the order of its square
+_CONVERGED = np.float32(3e-3)
+_LOWEST = np.float32(1e-10)
+_HALF = np.float32(0.5)
+_NAN = np.float32(math.nan)
+_NO_PIXEL = np.float32(-math.inf)
+
+
+class Model(NamedTuple):
+    """The Gaussian that is fitted.
+
+    Attributes:
+        table (float32[:]): Its values round the peak, were that its centre.
+        sigma (float): In px.
+        trust_radius (float): How far from the peak its centre may be, in px.
+    """
+
+    table: Any
+    sigma: Any
+    trust_radius: Any
+
+
+@part
+def start_of_fit(values, peak, size, sigma):
+    """Where the fit starts: at the peak for a sigma of 1 px or more.
+
+    Narrower Gaussians start where the peak's neighbours put the centre.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+        sigma (float): In px.
+
+    Returns:
+        tuple[float, float]: Offset in x and y.
+    """
+    if sigma >= 1:
+        return np.float32(0), np.float32(0)
+    x, y = peak
+    width, height = size
+    here = y * width + x
+    left = values[here - u(1)] if x > 0 else _NO_PIXEL
+    right = values[here + u(1)] if x + u(1) < width else _NO_PIXEL
+    above = values[here - width] if y > 0 else _NO_PIXEL
+    below = values[here + width] if y + u(1) < height else _NO_PIXEL
+    highest, square = values[here], sigma * sigma
+    return (
+        _start(left, right, x > 0 and x + u(1) < width, highest, square),
+        _start(above, below, y > 0 and y + u(1) < height, highest, square),
+    )
+
+
+@part
+def _start(behind, ahead, interior, highest, square):
+    """Exact for a clean Gaussian: the log is a parabola of known curvature."""
+    if not (ahead > behind or ahead < behind):
+        return np.float32(0)
+    ratio = max(max(ahead, behind) / highest, _LOWEST)
+    shift = _HALF + square * np.float32(math.log(ratio))
+    shift = max(shift, np.float32(0) if interior else -_HALF)
+    return shift if ahead > behind else -shift
+
+
+@part
+def cut_window(values, peak, size, window):
+    """Copy the pixels that the fit uses.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+        window (float32[:, :]): Gets the pixels, as they lie round the peak.
+
+    Returns:
+        tuple[int, int, int, int]: Columns and rows from and up to which there
+        are pixels; the others of these rows are 0.
+    """
+    x, y = peak
+    width, height = size
+    reach = u(window.shape[0]) // u(2)
+    left, top = reach - min(x, reach), reach - min(y, reach)
+    right = min(u(2) * reach + u(1), width + reach - x)
+    bottom = min(u(2) * reach + u(1), height + reach - y)
+    for j in range(top, bottom):
+        start = (y + j - reach) * width + x + left - reach
+        for i in range(left):
+            window[j, i] = 0
+        for i in range(right - left):
+            window[j, left + i] = values[start + i]
+        for i in range(right, u(window.shape[1])):
+            window[j, i] = 0
+    return left, right, top, bottom
+
+
+@part_of_sums
+def _axis(offset, sigma, table, first, end, g):
+    """The Gaussian along one axis, and mean and variance under its square.
+
+    Args:
+        offset (float): Its centre.
+        sigma (float): Its standard deviation.
+        table (float32[:]): The Gaussian whose centre is the peak.
+        first (int): The first pixel that there is.
+        end (int): The pixel behind the last one.
+        g (float32[:]): Gets its values, 0 where there is no pixel.
+    """
+    reach = u(table.size) // u(2)
+    q, power = np.float32(math.exp(offset / (sigma * sigma))), np.float32(1)
+    g[:] = 0
+    for i in range(reach, end):
+        g[i] = table[i] * power
+        power *= q
+    q, power = np.float32(1) / q, np.float32(1)
+    for i in range(u(1), reach + u(1) - first):
+        power *= q
+        g[reach - i] = table[reach - i] * power
+    total = mean = square = np.float32(0)
+    for i in range(first, end):
+        at = np.float32(i) - np.float32(reach)
+        weight = g[i] * g[i]
+        total += weight
+        mean += weight * at
+        square += weight * at * at
+    mean /= total
+    return mean, square / total - mean * mean
+
+
+@part_of_sums
+def _moments(window, first, end, g_x, g_y, at, sums):
+    """Sums of h g times 1, u, v, u^2, u v and v^2.
+
+    Args:
+        window (float32[:, :]): h.
+        first (int): The first row that there is.
+        end (int): The row behind the last one.
+        g_x (float32[:]): The Gaussian along x.
+        g_y (float32[:]): The Gaussian along y.
+        at (float32[:]): Positions u or v along an axis.
+        sums (float32[:, :]): Room for three rows of the window.
+    """
+    columns = u(window.shape[1])
+    # along y, for all columns at once
+    sums[:] = 0
+    for j in range(first, end):
+        weight = g_y[j]
+        weight_v = weight * at[j]
+        weight_vv = weight_v * at[j]
+        for i in range(columns):
+            sums[0, i] += weight * window[j, i]
+            sums[1, i] += weight_v * window[j, i]
+            sums[2, i] += weight_vv * window[j, i]
+    one = x = y = xx = xy = yy = np.float32(0)
+    for i in range(columns):
+        weight = g_x[i]
+        weight_u = weight * at[i]
+        one += weight * sums[0, i]
+        x += weight_u * sums[0, i]
+        xx += weight_u * at[i] * sums[0, i]
+        y += weight * sums[1, i]
+        xy += weight_u * sums[1, i]
+        yy += weight * sums[2, i]
+    return one, x, y, xx, xy, yy
+
+
+@part
+def fit_derivatives(window, edges, offset, model, room):
+    """Derivatives of ln <h, g> - 1/2 ln <g, g> by the Gaussian's centre.
+
+    Returns:
+        tuple: As of log_derivatives, NaN where <h, g> <= 0; and the variances
+        along x and y under g^2.
+    """
+    left, right, top, bottom = edges
+    table, sigma, _ = model
+    g_x, g_y, at, sums = room[0], room[1], room[2], room[3:]
+    mean_x, variance_x = _axis(offset[0], sigma, table, left, right, g_x)
+    mean_y, variance_y = _axis(offset[1], sigma, table, top, bottom, g_y)
+    one, x, y, xx, xy, yy = _moments(window, top, bottom, g_x, g_y, at, sums)
+    scale = np.float32(1) / one if one > 0 else _NAN
+    x, y, xx, xy, yy = x * scale, y * scale, xx * scale, xy * scale, yy * scale
+    first = np.float32(1) / (sigma * sigma)
+    second = first * first
+    derivatives = (
+        (x - mean_x) * first,
+        (y - mean_y) * first,
+        (xx - x * x - 2 * variance_x) * second,
+        (xy - x * y) * second,
+        (yy - y * y - 2 * variance_y) * second,
+    )
+    return derivatives, variance_x, variance_y
+
+
+@part
+def room_to_fit(table):
+    """A window, and room for the Gaussians, positions and sums."""
+    columns = table.size
+    reach = columns // 2
+    pitch = (columns + 7) // 8 * 8
+    window = np.zeros((columns, pitch), np.float32)
+    room = np.zeros((6, pitch), np.float32)
+    for i in range(columns):
+        room[2, i] = i - reach
+    return window, room
+
+
+@part
+def fit(window, edges, offset, model, room):
+    """Newton steps on f from an offset.
+
+    Returns:
+        tuple[tuple[float, float], bool]: The centre, and whether f is concave
+        there.
+    """
+    solved = False
+    for _ in range(_STEPS):
+        derivatives, _, _ = fit_derivatives(window, edges, offset, model, room)
+        step, solved = newton_step(derivatives)
+        if not solved:
+            break
+        x, y = limit_step(step, _MAX_STEP)
+        offset = limit_step((offset[0] + x, offset[1] + y), model.trust_radius)
+        if max(abs(step[0]), abs(step[1])) < _CONVERGED:
+            break
+    return offset, solved

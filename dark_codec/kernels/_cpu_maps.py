@@ -1,0 +1,156 @@
+"""Loops over the pixels of one map: reading it, and where it is highest."""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._cpu_compile import part
+
+# What the memory of heatmaps holds
+FLOAT32, FLOAT16, BFLOAT16 = range(3)
+
+# numba leaves out the code for negative indices where they are unsigned
+u = np.uintp
+
+_INFINITE = np.int32(0x7F800000)  # bits of +inf; above it lie NaN
+_MINUS_INFINITE = np.uint32(0xFF800000)
+# Blocks of this length are searched at once, and the first that holds the
+# maximum in steps of the other
+_BLOCK, _FEW = u(512), u(64)
+_LEAST = np.int32(-(2**31))
+_SMALLEST_HALF = np.float32(2.0**-24)
+
+
+@part
+def read_map(floats, halves, kind, start, strides, size, out):
+    """Copy one map to contiguous float32.
+
+    Args:
+        floats (float32[:]): Memory of the heatmaps if ``kind`` is FLOAT32.
+        halves (int16[:]): That of others.
+        kind (int): FLOAT32, FLOAT16 or BFLOAT16.
+        start (int): Where the map begins.
+        strides (tuple[int, int]): From row to row and from pixel to pixel.
+        size (tuple[int, int]): Width and height.
+        out (float32[:]): The map, row by row.
+    """
+    bits = out.view(np.int32)
+    width, height = size
+    step = u(strides[1])
+    for y in range(height):
+        row, to = u(start) + y * u(strides[0]), y * width
+        if kind == FLOAT32:
+            for x in range(width):
+                out[to + x] = floats[row + x * step]
+        elif kind == BFLOAT16:
+            for x in range(width):
+                bits[to + x] = np.int32(halves[row + x * step]) << 16
+        else:
+            for x in range(width):
+                half = np.int32(halves[row + x * step])
+                sign = half & ~np.int32(0x7FFFFFFF)
+                magnitude = (half & 0x7FFF) << 13
+                # the exponent's offset is 15 here and 127 there
+                wide = magnitude + np.int32(112 << 23)
+                if magnitude >= np.int32(0x7C00 << 13):
+                    wide = magnitude | _INFINITE
+                bits[to + x] = sign | wide
+            for x in range(width):
+                half = np.int32(halves[row + x * step])
+                if half & 0x7C00 == 0:  # subnormal
+                    value = np.float32(half & 0x3FF) * _SMALLEST_HALF
+                    out[to + x] = value if half >= 0 else -value
+
+
+@part
+def _extremes(bits, first, end):
+    """Largest of some bits as int32, and as uint32."""
+    highest, nan = _LEAST, np.uint32(0)
+    for i in range(first, end):
+        highest = max(highest, bits[i])
+        nan = max(nan, np.uint32(bits[i]))
+    return highest, nan
+
+
+@part
+def _holds(bits, first, value):
+    """Whether a value is among _FEW bits."""
+    found = np.int32(0)
+    for i in range(_FEW):
+        found |= np.int32(bits[first + i] == value)
+    return found != 0
+
+
+@part
+def find_peak(values):
+    """First maximum of a map, and whether it says where a keypoint is.
+
+    As :func:`dark_codec.functional.find_peaks`. LLVM makes vectors of a
+    maximum of integers, not of floats: the bits of positive floats are in the
+    floats' order. Negative ones lie below them as int32, and a map of
+    negative ones is not valid. NaN lie above infinity; those with a sign,
+    which x86 makes, do so among the uint32.
+
+    Args:
+        values (float32[:]): The map, row by row.
+
+    Returns:
+        tuple[int, bool]: Index of the maximum, and if the map is valid.
+    """
+    bits = values.view(np.int32)
+    size = u(bits.size)
+    best, worst, place = _LEAST, np.uint32(0), u(0)
+    whole = size // _BLOCK * _BLOCK
+    for first in range(u(0), whole, _BLOCK):
+        highest, nan = _extremes(bits, first, first + _BLOCK)
+        worst = max(worst, nan)
+        if highest > best:
+            best, place = highest, first
+    highest, nan = _extremes(bits, whole, size)
+    worst = max(worst, nan)
+    if highest > best:
+        best, place = highest, whole
+    if best <= 0 or best >= _INFINITE or worst > _MINUS_INFINITE:
+        return u(0), False
+    while place + _FEW <= size and not _holds(bits, place, best):
+        place += _FEW
+    while bits[place] != best:
+        place += u(1)
+    return place, place > 0 or not _is_constant(bits)
+
+
+@part
+def _is_constant(bits):
+    for i in range(u(bits.size)):
+        if bits[i] != bits[0]:
+            return False
+    return True
+
+
+@part
+def sign_shift(values, peak, size):
+    """A quarter of a pixel towards the higher neighbours, Eq. 1.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+    """
+    x, y = peak
+    width, height = size
+    here = y * width + x
+    shift_x = shift_y = np.float32(0)
+    if x > 0 and x + u(1) < width:
+        shift_x = _quarter(values[here - u(1)], values[here + u(1)])
+    if y > 0 and y + u(1) < height:
+        shift_y = _quarter(values[here - width], values[here + width])
+    return shift_x, shift_y
+
+
+@part
+def _quarter(behind, ahead):
+    if ahead > behind:
+        return np.float32(0.25)
+    return np.float32(-0.25) if ahead < behind else np.float32(0)

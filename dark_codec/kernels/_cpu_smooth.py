@@ -1,0 +1,225 @@
+"""Smoothing with the visible gain, of 5 x 5 px or of a whole map: Eq. 10-11.
+
+As :mod:`dark_codec.functional.modulate`, for one map; sums are taken in
+another order.
+"""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._cpu_compile import part, part_of_sums
+from ._cpu_maps import u
+
+SIDE = u(5)  # of a stencil
+REACH = u(2)
+_ROUNDING = np.float32(1e-5)
+# Rows to smooth at a time: they stay in the first cache
+_BAND = u(8)
+
+
+class Smoothing(NamedTuple):
+    """How maps of one size are smoothed.
+
+    Attributes:
+        kernel (float32[:]): Taps, an odd number, symmetric.
+        gain_x (float32[:]): Visible gain at the columns from -2 to width + 1.
+        gain_y (float32[:]): Visible gain at the rows from -2 to height + 1.
+    """
+
+    kernel: Any
+    gain_x: Any
+    gain_y: Any
+
+
+@part
+def raw_stencil(values, peak, size, stencil):
+    """Copy the 5 x 5 px round a peak, args as of :func:`smooth_stencil`.
+
+    Returns:
+        bool: Whether all of them are in the map.
+    """
+    x, y = peak
+    width, height = size
+    if x < REACH or y < REACH or x + REACH >= width or y + REACH >= height:
+        return False
+    for j in range(SIDE):
+        start = (y + j - REACH) * width + x - REACH
+        for i in range(SIDE):
+            stencil[j, i] = values[start + i]
+    return True
+
+
+@part_of_sums
+def smooth_stencil(values, peak, size, smoothing, rows, stencil):
+    """Smooth the 5 x 5 px round a peak.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+        smoothing (Smoothing): The kernel and its gain.
+        rows (float32[:, :]): Room for 5 rows of the kernel's length + 4.
+        stencil (float32[:, :]): Gets the smoothed values, rows first.
+    """
+    x, y = peak
+    width, height = size
+    kernel = smoothing.kernel
+    taps = u(kernel.size)
+    reach = taps // u(2) + REACH
+    # the visible part of the window that the stencil needs
+    left = x - min(x, reach)
+    top = y - min(y, reach)
+    across = min(width, x + reach + u(1)) - left
+    bottom = min(height, y + reach + u(1))
+    first_x, first_y = left + reach - x, top + reach - y
+    rows[:] = 0
+    for line in range(top, bottom):
+        t = line - top + first_y
+        start = line * width + left
+        for j in range(SIDE):
+            if t >= j and t - j < taps:
+                weight = kernel[t - j]
+                for i in range(across):
+                    rows[j, first_x + i] += weight * values[start + i]
+    for j in range(SIDE):
+        for i in range(SIDE):
+            total = np.float32(0)
+            for t in range(taps):
+                total += kernel[t] * rows[j, i + t]
+            gain = smoothing.gain_y[y + j] * smoothing.gain_x[x + i]
+            stencil[j, i] = total * gain
+
+
+@part
+def subtract_lowest(stencil, lowest):
+    """Subtract the map's lowest value, Eq. 11.
+
+    What is above it by rounding only becomes 0, and so does NaN.
+    """
+    for j in range(SIDE):
+        for i in range(SIDE):
+            value = stencil[j, i]
+            difference = value - lowest
+            above = difference > _ROUNDING * abs(value)
+            stencil[j, i] = difference if above else np.float32(0)
+
+
+@part
+def room_to_smooth(width, height, kernel):
+    """Zeros round a map, and three bands of rows: see lowest_smoothed."""
+    border = u(kernel.size) // u(2) * u(2)
+    pitch = width + border // u(2)
+    padded = np.zeros((height + border) * pitch + border, np.float32)
+    return padded, np.zeros((3, _BAND * pitch + border), np.float32)
+
+
+@part_of_sums
+def lowest_smoothed(values, size, smoothing, padded, bands):
+    """Lowest value of the smoothed map.
+
+    The map is copied between zeros, so that to filter an axis is one loop
+    over many rows: the zeros behind a row are the border of the next one,
+    too. A band of rows is filtered along y, then along x, and only its lowest
+    values are kept.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        size (tuple[int, int]): Width and height.
+        smoothing (Smoothing): The kernel and its gain.
+        padded (float32[:]): Zeros, but for the pixels of earlier maps.
+        bands (float32[:, :]): Room for three bands.
+    """
+    width, height = size
+    kernel, gain_x, gain_y = smoothing
+    reach = u(kernel.size) // u(2)
+    pitch = width + reach
+    start = reach + reach * pitch
+    for y in range(height):
+        for x in range(width):
+            padded[start + y * pitch + x] = values[y * width + x]
+    along_y, along_x, least = bands[0], bands[1], bands[2]
+    least[:] = np.inf
+    for top in range(u(0), height, _BAND):
+        lines = min(_BAND, height - top)
+        inner = along_y[reach : reach + lines * pitch]
+        _filter(inner, padded, start + top * pitch, pitch, kernel)
+        for line in range(lines):
+            gain = gain_y[top + line + REACH]
+            if gain != 1:
+                for i in range(line * pitch, line * pitch + width):
+                    inner[i] *= gain
+        outer = along_x[: lines * pitch]
+        _filter(outer, along_y, reach, u(1), kernel)
+        for i in range(lines * pitch):
+            least[i] = outer[i] if outer[i] < least[i] else least[i]
+    lowest = np.float32(np.inf)
+    for line in range(min(_BAND, height)):
+        for x in range(width):
+            value = least[line * pitch + x] * gain_x[x + REACH]
+            lowest = value if value < lowest else lowest
+    return lowest
+
+
+@part_of_sums
+def _filter(out, values, at, step, kernel):
+    """Filter an axis: sums of kernel[reach + t] * values[at + i + t * step].
+
+    Kernels are symmetric, so that half of the products suffice.
+    """
+    reach = u(kernel.size) // u(2)
+    if reach < u(3):
+        for i in range(u(out.size)):
+            out[i] = kernel[reach] * values[at + i]
+        tap = u(1)
+    else:
+        _set_seven(out, values, at, step, kernel[reach:])
+        tap = u(4)
+    while tap + u(2) <= reach:
+        _add_six(out, values, at, step, kernel[reach + tap :], tap)
+        tap += u(3)
+    while tap <= reach:
+        _add_two(out, values, at, step, kernel[reach + tap], tap)
+        tap += u(1)
+
+
+@part_of_sums
+def _set_seven(out, values, at, step, weights):
+    """Set the middle tap and three on both sides."""
+    a, b, c = step, u(2) * step, u(3) * step
+    middle = weights[0]
+    weight_a, weight_b, weight_c = weights[1], weights[2], weights[3]
+    for i in range(u(out.size)):
+        here = at + i
+        out[i] = middle * values[here] + (
+            weight_a * (values[here - a] + values[here + a])
+            + weight_b * (values[here - b] + values[here + b])
+            + weight_c * (values[here - c] + values[here + c])
+        )
+
+
+@part_of_sums
+def _add_two(out, values, at, step, weight, tap):
+    """Add one tap on both sides of the middle."""
+    a = tap * step
+    for i in range(u(out.size)):
+        here = at + i
+        out[i] += weight * (values[here - a] + values[here + a])
+
+
+@part_of_sums
+def _add_six(out, values, at, step, weights, tap):
+    """Add three taps on both sides: ``out`` is read and written once."""
+    a, b, c = tap * step, (tap + u(1)) * step, (tap + u(2)) * step
+    weight_a, weight_b, weight_c = weights[0], weights[1], weights[2]
+    for i in range(u(out.size)):
+        here = at + i
+        out[i] += (
+            weight_a * (values[here - a] + values[here + a])
+            + weight_b * (values[here - b] + values[here + b])
+            + weight_c * (values[here - c] + values[here + c])
+        )

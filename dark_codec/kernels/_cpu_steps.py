@@ -1,0 +1,115 @@
+"""From a stencil to a step, and to a covariance: Eq. 6-9.
+
+As :mod:`dark_codec.functional.refine` and ``covariance``, for one map.
+"""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._cpu_compile import part
+from ._cpu_smooth import SIDE
+
+_LOWEST = np.float32(1e-10)
+_MIN_CURVATURE = np.float32(1e-4)
+_HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
+_NAN = np.float32(math.nan)
+
+
+@part
+def log_derivatives(stencil):
+    """D' and D'' of Eq. 6-8: dx, dy, dxx, dxy, dyy; NaN where of no use.
+
+    As DarkPose takes them: first derivatives over +-1 px, pure second
+    derivatives over +-2 px. The log of the ratio to the centre is 0 there.
+    """
+    total = np.float32(0)
+    for j in range(SIDE):
+        for i in range(SIDE):
+            total += stencil[j, i]
+    centre = stencil[2, 2]
+    if not (centre > 0 and math.isfinite(total)):
+        return _NAN, _NAN, _NAN, _NAN, _NAN
+    right, left = _log(stencil[2, 3], centre), _log(stencil[2, 1], centre)
+    below, above = _log(stencil[3, 2], centre), _log(stencil[1, 2], centre)
+    along = _log(stencil[3, 3], centre) + _log(stencil[1, 1], centre)
+    across = _log(stencil[3, 1], centre) + _log(stencil[1, 3], centre)
+    sides_x = _log(stencil[2, 4], centre) + _log(stencil[2, 0], centre)
+    sides_y = _log(stencil[4, 2], centre) + _log(stencil[0, 2], centre)
+    return (
+        _HALF * (right - left),
+        _HALF * (below - above),
+        _QUARTER * sides_x,
+        _QUARTER * (along - across),
+        _QUARTER * sides_y,
+    )
+
+
+@part
+def _log(value, centre):
+    ratio = value / centre
+    return np.float32(math.log(ratio if ratio > _LOWEST else _LOWEST))
+
+
+@part
+def newton_step(d):
+    """To the maximum of the parabola through a point: -D''^-1 D', Eq. 9.
+
+    Returns:
+        tuple[tuple[float, float], bool]: Step (x, y) in px, and whether there
+        is one.
+    """
+    dx, dy, dxx, dxy, dyy = d
+    determinant = dxx * dyy - dxy * dxy
+    x = (dxy * dy - dyy * dx) / determinant
+    y = (dxy * dx - dxx * dy) / determinant
+    # comparisons with NaN are False
+    solved = (
+        dxx < -_MIN_CURVATURE
+        and dyy < -_MIN_CURVATURE
+        and determinant > _MIN_CURVATURE * _MIN_CURVATURE
+        and math.isfinite(determinant + x + y)
+    )
+    return (x, y), solved
+
+
+@part
+def limit_step(step, radius):
+    """Shorten a step (x, y) to a trust region of this radius."""
+    x, y = step
+    length = np.float32(math.sqrt(x * x + y * y))
+    if length > radius:
+        scale = radius / length
+        return x * scale, y * scale
+    return step
+
+
+@part
+def write_spread(row, d, kernel_x, kernel_y):
+    """Covariance of the map itself, -D''^-1 less the kernel's, to a row."""
+    _, _, dxx, dxy, dyy = d
+    determinant = dxx * dyy - dxy * dxy
+    xx = -dyy / determinant - kernel_x
+    yy = -dxx / determinant - kernel_y
+    xy = dxy / determinant
+    # eigenvalues mean +- radius, made positive
+    mean, half = _HALF * (xx + yy), _HALF * (xx - yy)
+    radius = np.float32(math.sqrt(half * half + xy * xy))
+    larger = max(mean + radius, np.float32(0))
+    smaller = max(mean - radius, np.float32(0))
+    middle = _HALF * (larger + smaller)
+    scale = _HALF * (larger - smaller) / max(radius, np.float32(1e-12))
+    row[4] = middle + scale * half
+    row[5] = row[6] = scale * xy
+    row[7] = middle - scale * half
+
+
+@part
+def write_unknown(row):
+    """No covariance: infinite variances, without correlation."""
+    row[4] = row[7] = np.inf
+    row[5] = row[6] = 0

@@ -1,0 +1,2 @@
+_base_ = ['_base_/lsp-128x96-10e.py']
+codec = dict(encoder=dict(type='BiasedEncoder'))

@@ -1,0 +1,1 @@
+_base_ = ['_base_/lsp-64x48-10e.py']

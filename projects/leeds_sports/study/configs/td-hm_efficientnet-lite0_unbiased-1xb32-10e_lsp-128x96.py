@@ -1,0 +1,1 @@
+_base_ = ['_base_/lsp-128x96-10e.py']
