@@ -39,7 +39,7 @@ class Decoding(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What the dataset's own metrics say of a decoding.
+    """Scores of a decoding by the dataset's own metrics.
 
     Attributes:
         metrics (dict[str, float]): As ``tools/test.py`` prints them.

@@ -61,7 +61,7 @@ def main_metrics(rows: Rows) -> list[str]:
 
 
 def shared_intervals(rows: Rows) -> list[str]:
-    """Those of them that have intervals."""
+    """Return those of them that have intervals."""
     return [
         name
         for name in main_metrics(rows)

@@ -129,7 +129,7 @@ def _sweep(label: str, families: dict[str, dict[float, str]]) -> Sweep:
 def with_windows_in(
     values: Sequence, reach: Callable[[Any], float], info: DumpInfo
 ) -> list:
-    """Those whose windows are in the dump.
+    """Return those whose windows are in the dump.
 
     Args:
         values: Sigmas or sizes of kernels.

@@ -129,6 +129,6 @@ def image_to_input(points: np.ndarray, samples: list[dict]) -> np.ndarray:
 
 
 def evaluate(evaluator: Evaluator, samples: list[dict]) -> dict[str, float]:
-    """What metrics say of samples that hold predictions."""
+    """Return the metrics of samples that hold predictions."""
     evaluator.process(samples)
     return evaluator.evaluate(len(samples))

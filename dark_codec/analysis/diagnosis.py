@@ -1,4 +1,4 @@
-"""Where the error of predicted keypoints comes from.
+"""Find where the error of predicted keypoints comes from.
 
 Each labelled keypoint is one of three, after a constant offset is removed:
 
@@ -74,7 +74,7 @@ class Border(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """Where the error comes from.
+    """Sources of the error.
 
     Attributes:
         kinds (np.ndarray): Index into :data:`KINDS` for each keypoint, -1
@@ -266,7 +266,7 @@ def _shares(
 
 
 def at_border(peaks: np.ndarray, heatmap_size: Size) -> np.ndarray:
-    """Which peaks (..., 2) lie in the outermost pixels of the map."""
+    """Return the mask of peaks (..., 2) in the outermost pixels of a map."""
     last = np.array(heatmap_size) - 1
     return ((peaks <= 0) | (peaks >= last)).any(-1)
 

@@ -1,4 +1,4 @@
-"""What a diagnosis looks at, from an npz file of arrays."""
+"""Read what a diagnosis looks at from an npz file of arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a diagnosis looks at, from a dump."""
+"""Read what a diagnosis looks at from a dump."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_dump(folder: Path, size: str | None) -> Case:
 def _read_shard(
     shard: Shard, codec: DARKCodec, torso: list[int] | None
 ) -> dict[str, np.ndarray]:
-    """What :class:`Keypoints` holds, and the halves of the flip test."""
+    """Read what :class:`Keypoints` holds, and the halves of the flip test."""
     maps = shard.heatmaps()
     in_input, _ = decode(codec, maps, shard.info.batch_size)
     # by way of input px, where the codec makes its corrections

@@ -46,7 +46,7 @@ def draw(findings: Findings) -> bytes:
 
 
 def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
-    """How far plain predictions lie from un-flipped ones, beside theory."""
+    """Draw how far plain and un-flipped predictions lie apart, and theory."""
     x = float(found.offset.value[0])
     reach = max(3 * found.scatter[0], 1.5)
     bins = np.linspace(x - reach, x + reach, 61)
@@ -77,7 +77,7 @@ def draw_cloud(
     parts: Diagnosis,
     expected: np.ndarray | None,
 ) -> Axes:
-    """Where predictions lie, seen from the truth."""
+    """Draw where predictions lie, seen from the truth."""
     hits = residuals[parts.kinds == KINDS.index('hit')]
     ax.plot(*hits.T, '.', color=_LIGHT, ms=3, alpha=0.5, label='hits')
     ax.axhline(0, color='0.4', lw=1)
@@ -130,7 +130,7 @@ def draw_cloud(
 
 
 def draw_shares(ax: Axes, parts: Diagnosis) -> Axes:
-    """What keypoints are, what the error is made of, and the border."""
+    """Draw shares of the keypoints, of the error, and of the border."""
     total = sum(parts.error.values())
     shares = [
         dict(zip(KINDS, parts.shares.value)),
@@ -169,7 +169,7 @@ def draw_shares(ax: Axes, parts: Diagnosis) -> Axes:
 
 
 def _bar(estimate: Estimate, axis: int) -> list[list[float]]:
-    """How far the interval reaches to both sides, for matplotlib."""
+    """Return how far an interval reaches to both sides, for matplotlib."""
     value, low, high = (float(part[axis]) for part in estimate)
     # a percentile interval need not hold the value itself
     return [[max(value - low, 0)], [max(high - value, 0)]]

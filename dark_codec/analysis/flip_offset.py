@@ -33,7 +33,7 @@ _ROUNDED = {'': 0.0, ', rounded down': -1.0, ', rounded up': 1.0}
 
 
 class FlipOffset(NamedTuple):
-    """How far plain predictions lie from un-flipped ones, and what it means.
+    """Distance of plain predictions from un-flipped ones, and its meaning.
 
     Attributes:
         offset (Estimate): Median of plain - un-flipped, (x, y) in heatmap
@@ -56,7 +56,7 @@ class FlipOffset(NamedTuple):
 def flip_signature(
     input_size: Size, heatmap_size: Size, alignment: str
 ) -> float:
-    """How far a plain heatmap lies to the right of the un-flipped one.
+    """Return how far a plain heatmap lies to the right of the un-flipped one.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -83,7 +83,7 @@ def flip_signature(
 def alignment_offset(
     input_size: Size, heatmap_size: Size, alignment: str, other: str
 ) -> np.ndarray:
-    """How far an alignment puts a keypoint from where another puts it.
+    """Return how far an alignment puts a keypoint from another's place.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -203,7 +203,7 @@ def expected_offset(
     truth_alignment: str,
     flip_shift: float | None = None,
 ) -> np.ndarray | None:
-    """How far predictions lie from the truth for the alignment's sake alone.
+    """Return the offset from the truth that the alignment alone explains.
 
     Args:
         found (FlipOffset): From :func:`find_alignment`.
@@ -232,7 +232,7 @@ def expected_offset(
 
 
 def contradiction(found: FlipOffset, alignment: str) -> str:
-    """What to tell a user whose config names an alignment.
+    """Return the warning for a user whose config names an alignment.
 
     Args:
         found (FlipOffset): From :func:`find_alignment`.

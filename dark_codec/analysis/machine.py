@@ -69,7 +69,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def describe_threads() -> dict[str, int]:
-    """How many threads the libraries use."""
+    """Return how many threads the libraries use."""
     return dict(
         torch=torch.get_num_threads(),
         opencv=cv2.getNumThreads(),

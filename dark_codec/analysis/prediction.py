@@ -51,7 +51,7 @@ class _KeepSamplesHook(Hook):
 
 
 class Prediction(NamedTuple):
-    """What a network predicted for I images of one person each.
+    """Predictions of a network for I images of one person each.
 
     Attributes:
         runner (Runner): Holds the model, the data and the metric.
@@ -71,7 +71,7 @@ class Prediction(NamedTuple):
 
     @property
     def labelled(self) -> np.ndarray:
-        """Which keypoints are labelled, (I, K), bool."""
+        """Mask of the labelled keypoints, (I, K), bool."""
         visible = [s.gt_instances.keypoints_visible for s in self.samples]
         return np.concatenate(visible) > 0
 

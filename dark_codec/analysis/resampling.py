@@ -1,4 +1,4 @@
-"""What a metric says of resampled images, without matching them again."""
+"""Compute metrics of resampled images, without matching them again."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class SampleResampler:
 
 
 class _Matches(NamedTuple):
-    """Of one category and range of areas, D detections by falling score.
+    """Matches of one category and range of areas, D by falling score.
 
     Attributes:
         image (np.ndarray): Of each detection, (D,).

@@ -1,4 +1,4 @@
-"""What the tools share: arguments, user errors, checks before a run."""
+"""Parts of the tools: arguments, user errors, checks before a run."""
 
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data

@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to a graph in a file."""
+"""Export a config and a checkpoint to a graph in a file."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def keypoint_names(
 
 
 def _metainfo_of(cfg: Config) -> dict:
-    """Of the training data, as MMPose's inference takes it from a config."""
+    """Return that of the training data, as MMPose's inference takes it."""
     wrong = describe_bad_metainfo(cfg, ('train',))
     if wrong:
         raise UserError(wrong)

@@ -1,4 +1,4 @@
-"""Says what is wrong with the metainfo of a user's own dataset."""
+"""Say what is wrong with the metainfo of a user's own dataset."""
 
 import os
 from collections.abc import Iterator, Sequence

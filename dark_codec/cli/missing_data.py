@@ -1,4 +1,4 @@
-"""Says which data are missing, and where they come from."""
+"""Say which data are missing, and where they come from."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -94,7 +94,7 @@ def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
 
 
 def _homepage(dataset: dict) -> str | None:
-    """Where the makers of a dataset offer it, if its metainfo says so."""
+    """Return where a dataset is offered, if its metainfo says so."""
     metainfo = dataset.get('metainfo')
     if metainfo is None:
         metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})

@@ -1,4 +1,4 @@
-"""What the tools for pictures share."""
+"""Check and write the pictures of tools."""
 
 from __future__ import annotations
 

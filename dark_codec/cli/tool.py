@@ -1,4 +1,4 @@
-"""What train.py and test.py share: arguments, the config, user errors.
+"""Arguments, the config and user errors of tools.
 
 MMPose's arguments, with one difference in order: ``--cfg-options`` is merged
 first, so that every other argument works on, and wins over, what it sets.

@@ -1,4 +1,4 @@
-"""What all samples of a heatmap dump share."""
+"""Facts that all samples of a heatmap dump share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DumpError(ValueError):
 
 @dataclass(frozen=True)
 class DumpInfo:
-    """What is the same for all samples of a dump.
+    """Facts that are the same for all samples of a dump.
 
     Attributes:
         kind (str): ``'patch'`` (windows round the peaks) or ``'full'``.
@@ -56,7 +56,7 @@ class DumpInfo:
 
     @property
     def num_shards(self) -> int:
-        """How many files there are when all is done."""
+        """Number of files when all is done."""
         return -(-self.num_samples // self.shard_size)
 
     def shard_index(self, number: int) -> range:
@@ -65,12 +65,12 @@ class DumpInfo:
         return range(start, min(start + self.shard_size, self.num_samples))
 
     def to_json(self) -> str:
-        """As it stands in ``dump.json``."""
+        """Return the text of ``dump.json``."""
         return to_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard lies."""
+    """Return the path of a shard."""
     return folder / f'shard_{number:06}.npz'
 
 

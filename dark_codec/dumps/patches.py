@@ -13,7 +13,7 @@ from ..functional.modulate import STENCIL_RADIUS
 
 
 def patch_radius(sigma: float) -> int:
-    """How far decoders look that are made for this sigma.
+    """Return how far decoders look that are made for this sigma.
 
     The Taylor step reads the smoothed map up to 2 px from the peak, and its
     kernel ends at 3 sigma, rounded up: windows of 17 x 17 px for sigma 2.

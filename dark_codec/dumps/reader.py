@@ -40,7 +40,7 @@ _DAMAGE = (
 
 
 class FlipPoints(NamedTuple):
-    """What the two halves of a flip test say, each by itself.
+    """Keypoints from the two halves of a flip test, each by itself.
 
     Attributes:
         plain (np.ndarray): Keypoints decoded from the maps of the images as
@@ -152,7 +152,7 @@ class Shard:
 
     @property
     def labelled(self) -> np.ndarray:
-        """Which keypoints are labelled, (n, K), bool."""
+        """Mask of the labelled keypoints, (n, K), bool."""
         labels = [sample['gt_instances'] for sample in self.samples]
         visible = np.concatenate([x['keypoints_visible'] for x in labels])
         # MMPose may have put weights on a third axis
@@ -184,7 +184,7 @@ class _Shards(Sequence):
 
 
 class HeatmapDump:
-    """What a network has predicted for a test set, stored in a folder.
+    """Predictions of a network for a test set, stored in a folder.
 
     Made by ``tools/analysis_tools/dump_heatmaps.py``. One shard at a time is
     in memory.

@@ -1,4 +1,4 @@
-"""How fast MMPose's codecs are, and ours.
+"""Measure how fast MMPose's codecs are, and ours.
 
 Times ``MSRAHeatmap`` (biased and unbiased), ``UDPHeatmap`` and every decoder
 and encoder of dark_codec side by side in one process, on the CPU and on an

@@ -1,4 +1,4 @@
-"""How large a dump of patches gets, and what reading and scoring it costs.
+"""Measure how large a dump of patches gets, and what reading it costs.
 
 Writes and reads a dump as of the boxes that a detector finds on COCO val.
 The maps are those of the study on real heatmaps, drawn at random, scaled, and
@@ -48,7 +48,7 @@ DECODERS = {name: SHORT[name] for name in ('argmax', 'dark-max', 'fit')}
 
 
 def plan(people: int) -> DumpInfo:
-    """What the dump will be."""
+    """Say what the dump will be."""
     width, height = SIZE
     return DumpInfo(
         kind='patch',

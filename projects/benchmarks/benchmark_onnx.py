@@ -1,4 +1,4 @@
-"""What a decoder inside an ONNX graph costs, beside its network.
+"""Measure what a decoder inside an ONNX graph costs, beside its network.
 
 Times in onnxruntime, on the CPU, the network alone, the network and each
 decoder in one graph, and each decoder alone: it costs less than the network's

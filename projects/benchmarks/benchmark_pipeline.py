@@ -61,7 +61,7 @@ class Pipeline:
             yield from self.loader
 
     def samples_per_second(self, num_batches: int) -> float:
-        """From the dataset to what the network is given."""
+        """Take batches from the dataset to what the network is given."""
         samples = 0
         for number, batch in enumerate(self._batches()):
             if number == _SKIPPED_BATCHES:

@@ -1,4 +1,4 @@
-"""What is decoded and encoded in the benchmark."""
+"""Cases that are decoded and encoded in the benchmark."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Case:
 
     @property
     def blur_kernel_size(self) -> int:
-        """What MMPose and DarkPose pair with that sigma."""
+        """Kernel size that MMPose and DarkPose pair with that sigma."""
         return {1: 3, 2: 11, 3: 17}[int(self.sigma)]
 
     @property

@@ -95,7 +95,7 @@ def _our_codec(case: Case, **parts: Any) -> DARKCodec:
 
 
 def _median_error(case: Case, name: str) -> Callable[[Any], float]:
-    """Of the decoded keypoints, in heatmap px."""
+    """Return the error of the decoded keypoints, in heatmap px."""
     # UDP's input px are not ours; see its decode
     span = np.subtract(case.size, 1 if name == UDP else 0)
     scale = span / np.array(case.input_size)

@@ -1,4 +1,4 @@
-"""How cost grows with batch, keypoints and heatmap size, in one figure."""
+"""Draw how cost grows with batch, keypoints and heatmap size."""
 
 from __future__ import annotations
 

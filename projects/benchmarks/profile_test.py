@@ -1,4 +1,4 @@
-"""Where the time of ``tools/test.py`` goes, with two codecs.
+"""Find where the time of ``tools/test.py`` goes, with two codecs.
 
 Runs the test loop of a config with its DARKCodec and with MMPose's DARK,
 ``MSRAHeatmap(unbiased=True)``, in turns, in one process. Without a
@@ -118,7 +118,7 @@ def own_functions(runner: Runner) -> dict[str, float]:
 
 
 def _is_ours(path: str) -> bool:
-    """Of the package without the tools in it, or of the projects."""
+    """Tell code of the package, but for its tools, and of projects."""
     ours = (f'{_PACKAGE}/', f'{ROOT}/projects/')
     return path.startswith(ours) and not path.startswith(f'{_PACKAGE}/.mim/')
 

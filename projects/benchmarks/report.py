@@ -83,7 +83,7 @@ def _section(rows: list[dict], task: str) -> str:
 
 
 def losses(rows: Iterable[dict]) -> list[str]:
-    """Where ours is slower than what it replaces."""
+    """List where ours is slower than what it replaces."""
     return [
         f'- {row["task"]}, {row["device"]}, {_shape(row)}, batch '
         f'{row["batch"]}: {row["name"]} {row["speedup"]:.2f} x '

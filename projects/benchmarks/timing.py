@@ -1,4 +1,4 @@
-"""How time and memory are measured.
+"""Measure time and memory.
 
 Contestants take turns, in an order that is drawn anew for each round, so
 that whatever else the machine does meets all of them. A turn is one call

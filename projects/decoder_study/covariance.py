@@ -1,4 +1,4 @@
-"""What the covariances of the decoders say about their errors."""
+"""Compare the covariances of the decoders with their errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Predicted(NamedTuple):
         return np.linalg.norm(self.errors, axis=-1)
 
     def of(self, images: np.ndarray) -> Predicted:
-        """Those of some images, (I,) bool."""
+        """Take those of some images, (I,) bool."""
         return Predicted(*(part[images] for part in self))
 
 
@@ -119,7 +119,7 @@ def _alignment(
 
 
 def ranking_table(sets: dict[str, Predicted]) -> str:
-    """Which of spread and score tells large errors from small ones."""
+    """Show which of spread and score tells large errors from small ones."""
     rows = []
     for name, p in sets.items():
         for subset in ('all', 'located'):

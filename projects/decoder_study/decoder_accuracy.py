@@ -77,7 +77,7 @@ class Scale(NamedTuple):
         return f'{self.size[1]}x{self.size[0]}'
 
     def decoders(self) -> dict[str, Decode]:
-        """Those that are compared, by name."""
+        """Return those that are compared, by name."""
         known = main_decoders(self.sigma, self.kernel_size)
         return {name: known[name] for name in DECODERS}
 
@@ -116,7 +116,7 @@ def measure(scale: Scale, centres: np.ndarray, seed: int) -> Errors:
 
 
 def rmse(errors: np.ndarray) -> float:
-    """Of one coordinate, in heatmap px."""
+    """Return the RMSE of one coordinate, in heatmap px."""
     return float(np.sqrt(np.mean(np.square(errors))))
 
 

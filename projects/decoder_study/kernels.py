@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def has_second_peak(heatmaps: Tensor) -> np.ndarray:
-    """Which maps have a second peak half as high, (I, K) bool."""
+    """Return the mask of maps with a second peak half as high, (I, K)."""
     images, keypoints, height, width = heatmaps.shape
     size = 2 * _SECOND_DISTANCE + 1
     pooled = F.max_pool2d(heatmaps, size, 1, _SECOND_DISTANCE)

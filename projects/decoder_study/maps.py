@@ -1,4 +1,4 @@
-"""What is made of a set of heatmaps: shifted, averaged, halved, cut."""
+"""Shift, average, halve and cut heatmaps."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Model = Callable[[Predicted, Parameters], np.ndarray]
 
 
 class Judged(NamedTuple):
-    """How a model did on images that it was not fitted to.
+    """Results of a model on images that it was not fitted to.
 
     Attributes:
         parameters (np.ndarray): Mean of the two fits', (P,).
@@ -122,7 +122,7 @@ def judge(predicted: Predicted, name: str) -> Judged:
 
 
 def inside(judged: Judged, level: float) -> np.ndarray:
-    """Which errors lie within the ellipse of a nominal level, (I, K)."""
+    """Return the mask of errors in the ellipse of a nominal level, (I, K)."""
     return judged.mahalanobis < chi2.ppf(level, 2)
 
 

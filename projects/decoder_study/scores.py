@@ -34,7 +34,7 @@ Decode = Callable[[Tensor], np.ndarray]
 
 
 class Scores(NamedTuple):
-    """What a decoder scores on one set of maps.
+    """Scores of a decoder on one set of maps.
 
     Attributes:
         offset (np.ndarray): What was removed: the median of prediction -

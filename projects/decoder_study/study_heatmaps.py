@@ -178,7 +178,7 @@ class Study:
         yield 'border', table
 
     def covariance(self) -> Iterator[tuple[str, str]]:
-        """What covariances are good for."""
+        """Test what covariances are good for."""
         decoders = {
             'Taylor': taylor(SIGMA, True, sigma=SIGMA),
             'fit': GaussianFitDecoder(SIGMA, covariance=True),

@@ -93,7 +93,7 @@ def paired_table(scores: dict[str, Scores]) -> str:
 
 
 def offset_influence(maps: Maps, points: np.ndarray) -> float:
-    """How far intervals move when the offset is estimated anew, in points.
+    """Return how far intervals move when the offset is estimated anew.
 
     The largest change of an end of the three PCKs' intervals, when the
     median is taken in each resample again.

@@ -20,7 +20,7 @@ DECODERS = {
 
 
 class Score(NamedTuple):
-    """How one decoder did.
+    """Scores of one decoder.
 
     Attributes:
         metrics (dict): From ``CocoMetric``, 0 to 1.

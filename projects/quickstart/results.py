@@ -10,21 +10,26 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from dark_codec.analysis.examples import choose_examples
 from dark_codec.analysis.machine import describe_run
+from dark_codec.analysis.pictures import (
+    draw_modulation,
+    draw_quantisation_errors,
+)
 from dark_codec.analysis.prediction import DARK, Prediction, predict
+from dark_codec.analysis.quantisation import (
+    quantisation_errors,
+    usual_keypoint,
+)
 from dark_codec.cli import prepare
 from dark_codec.engine.progress import Progress
 
 from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all
-from .examples import choose_examples
 from .pictures import (
     draw_curve,
-    draw_modulation,
     draw_predictions,
-    draw_quantisation_errors,
 )
-from .quantisation import quantisation_errors, usual_keypoint
 from .report import finding, render_report
 from .table import score_table, table_rows
 from .training import CONFIG, checkpoint, read_curve
@@ -88,7 +93,9 @@ def _draw(
     truth = prediction.to_input(prediction.truth)[prediction.labelled]
     return dict(
         predictions=draw_predictions(prediction, points, errors),
-        modulation=draw_modulation(choose_examples(prediction, errors)),
+        modulation=draw_modulation(
+            choose_examples(prediction, errors, DECODERS)
+        ),
         quantisation=draw_quantisation_errors(
             usual_keypoint(truth, codec), quantisation_errors(truth, codec)
         ),

@@ -75,7 +75,7 @@ def _positive(text: str) -> int:
 
 
 def config_options(args: argparse.Namespace) -> dict[str, int]:
-    """What the arguments change in the config."""
+    """Return what the arguments change in the config."""
     shown = min(args.test_figures, 400)
     return {
         'train_cfg.max_epochs': args.epochs,
@@ -86,7 +86,7 @@ def config_options(args: argparse.Namespace) -> dict[str, int]:
 
 
 def settings(args: argparse.Namespace) -> dict:
-    """What a training depends on, so that it is not mixed with another."""
+    """Hash what a training depends on: it is not mixed with another."""
     files = sorted(CONFIG.parent.rglob('*.py'))  # with those it builds on
     configs = b''.join(path.read_bytes() for path in files)
     return dict(

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from projects.trainings import checkpoint, last_epoch
+
 from .chatter import Chatter, hear_training, tail
 from .workdir import WorkDir
 
@@ -93,24 +95,8 @@ def _call(command: list[str], log: Path, epochs: int) -> None:
         )
 
 
-def last_epoch(folder: Path) -> int:
-    """The last epoch whose checkpoint is complete; 0 if there is none."""
-    latest = folder / 'last_checkpoint'
-    if not latest.exists():
-        return 0
-    # an absolute path, of which the folder may have been moved
-    name = Path(latest.read_text().strip()).stem
-    epoch = int(name.removeprefix('epoch_'))
-    return epoch if checkpoint(folder, epoch).exists() else 0
-
-
-def checkpoint(folder: Path, epoch: int) -> Path:
-    """The checkpoint of an epoch."""
-    return folder / f'epoch_{epoch}.pth'
-
-
 def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
-    """What a training logged, over all its sessions.
+    """Read what a training logged, over all its sessions.
 
     Args:
         folder (Path): The training's work dir.

@@ -1,4 +1,4 @@
-"""What was found, as a json file in COCO's format."""
+"""Write what was found as a json file in COCO's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a demo is given: images and videos, folders of them, boxes."""
+"""Inputs of the demo: images and videos, folders of them, boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the people are, found by a detector of MMDetection."""
+"""Find people by a detector of MMDetection."""
 
 from __future__ import annotations
 

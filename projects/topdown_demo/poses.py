@@ -18,7 +18,7 @@ from dark_codec.functional import scale_covariance
 
 
 class Poses(NamedTuple):
-    """What was found in one image.
+    """Poses found in one image.
 
     Attributes:
         instances (InstanceData): Of N people, as MMPose has them: keypoints

@@ -1,4 +1,4 @@
-"""What a config with DARKCodec must do: targets, a step, a prediction."""
+"""Checks of a config with DARKCodec: targets, a step, a prediction."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def encoders_of(cfg: Config) -> list[dict]:
 
 
 def predicts_gaussians(cfg: Config) -> bool:
-    """Whether targets are Gaussian heatmaps alone, by its pipeline.
+    """Tell from its pipeline whether targets are Gaussian heatmaps alone.
 
     ``apply_codec`` looks at the head: this is a second opinion.
     """

@@ -31,7 +31,7 @@ def write_row(path: Path, row: dict) -> None:
 
 
 def count(rows: list[dict]) -> dict[str, int]:
-    """How many rows have each status."""
+    """Count the rows of each status."""
     counts = Counter(row['status'] for row in rows)
     return {status: counts[status] for status in _STATUSES}
 
@@ -127,7 +127,7 @@ def _refused_table(rows: list[dict]) -> str:
 
 
 def _short(config: str) -> str:
-    """Without what is the same in all names."""
+    """Leave out what is the same in all names."""
     name = config.replace('_2d_keypoint/topdown_heatmap', '')
     return name.removesuffix('.py').replace('/td-hm_', '/')
 

@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from PIL import Image
 from scipy.io import loadmat, savemat
+from tiny_run import call
 
 from dark_codec.datasets import LSPDataset
 
@@ -34,12 +34,7 @@ def refusal(monkeypatch):
 
 def convert(*args):
     """Run the converter as a user does."""
-    return subprocess.run(
-        [sys.executable, CONVERTER, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return call(str(CONVERTER), *args, cwd=ROOT)
 
 
 @pytest.fixture(scope='module')

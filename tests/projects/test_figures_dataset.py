@@ -4,7 +4,6 @@ import copy
 import json
 import pickle
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,13 +21,13 @@ from mmpose.evaluation import CocoMetric
 from mmpose.registry import DATASETS
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from tiny_run import call
 from torch.utils.data import DataLoader
 
 from dark_codec import apply_codec
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / 'projects' / 'quickstart'
-sys.path.insert(0, str(ROOT))
 
 from projects.quickstart.figures import (  # noqa: E402
     FiguresDataset,
@@ -264,11 +263,7 @@ def test_files_are_no_argument():
 
 
 def export(*arguments):
-    return subprocess.run(
-        [sys.executable, TOOL, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
+    return call(str(TOOL), *arguments, cwd=ROOT)
 
 
 @pytest.fixture(scope='module')

@@ -19,17 +19,17 @@ import torch
 from mmengine.config import Config
 from tiny_run import call
 
-from dark_codec.analysis.prediction import DARK, predict
-from projects.quickstart.evaluation import (
-    DECODERS,
-    score_all,
-)
-from projects.quickstart.examples import (
+from dark_codec.analysis.examples import (
     choose_examples,
     count_peaks,
 )
-from projects.quickstart.quantisation import (
+from dark_codec.analysis.prediction import DARK, predict
+from dark_codec.analysis.quantisation import (
     quantisation_errors,
+)
+from projects.quickstart.evaluation import (
+    DECODERS,
+    score_all,
 )
 from projects.quickstart.training import CONFIG, read_curve
 from projects.quickstart.workdir import (
@@ -362,7 +362,7 @@ def test_scores_of_perfect_heatmaps(prediction):
 def test_examples_are_what_they_are_said_to_be(prediction):
     score = score_all(prediction)[DARK]
     errors = np.linalg.norm(score.points - prediction.truth, axis=-1)
-    ragged, usual = choose_examples(prediction, errors)
+    ragged, usual = choose_examples(prediction, errors, DECODERS)
     heatmaps = prediction.heatmaps.numpy()
     maxima = heatmaps.max((2, 3))
     middle = np.median(maxima[prediction.labelled])

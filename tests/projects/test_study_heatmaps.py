@@ -1,14 +1,12 @@
 """The study on real heatmaps: its command, its numbers, its parts."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_run import call
 
 from dark_codec.analysis.markdown import fill
 from projects.decoder_study.covariance import Predicted, _alignment
@@ -24,17 +22,12 @@ from projects.shared_data import Maps, load
 
 _ROOT = Path(__file__).parents[2]
 _STUDY = _ROOT / 'projects' / 'decoder_study'
-_COMMAND = [sys.executable, str(_STUDY / 'study_heatmaps.py')]
+_TOOL = str(_STUDY / 'study_heatmaps.py')
 _IMAGES = 24
 
 
 def _run(*args, **environment):
-    return subprocess.run(
-        [*_COMMAND, *map(str, args)],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
+    return call(_TOOL, *args, cwd=_ROOT, **environment)
 
 
 @pytest.fixture(scope='module')

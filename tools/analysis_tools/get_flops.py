@@ -27,7 +27,7 @@ from dark_codec.cli import UserError, read_config, run_tool
 
 
 class Complexity(NamedTuple):
-    """Of one picture."""
+    """Complexity of a model, for one picture."""
 
     height: int  # input px
     width: int

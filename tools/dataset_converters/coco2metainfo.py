@@ -130,7 +130,7 @@ def check_entries(coco: dict, num_keypoints: int) -> None:
 
 
 def make_metainfo(dataset_name: str, names: list[str], skeleton: list) -> dict:
-    """What MMPose calls ``dataset_info``."""
+    """Return what MMPose calls ``dataset_info``."""
     keypoint_info: dict[int, Any] = {}
     for index, name in enumerate(names):
         other = other_side(name)

@@ -115,7 +115,7 @@ def training_batch(cfg: Config, samples: int, seed: int) -> dict:
 
 
 def read_targets(batch: dict, samples: list[PoseDataSample]) -> list[Target]:
-    """What is to be drawn.
+    """Choose what is to be drawn.
 
     Args:
         batch (dict): From :func:`training_batch`.
@@ -192,7 +192,7 @@ def main() -> None:
 
 
 def encoding_alignment(cfg: Config) -> str:
-    """How the targets of the config lie on the images.
+    """Return how the targets of the config lie on the images.
 
     That of MMPose's codecs is fixed: UDPHeatmap's maps end where the image
     ends, the others' have a stride.

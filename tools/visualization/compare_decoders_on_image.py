@@ -175,7 +175,7 @@ def predict(
 
 
 def decode(heatmap: Tensor, settings: dict) -> dict[str, np.ndarray]:
-    """Where each decoder sees the peak: (x, y) in heatmap px."""
+    """Return where each decoder sees the peak, (x, y) in heatmap px."""
     points = {}
     for name, decoder in DECODERS.items():
         codec = KEYPOINT_CODECS.build(dict(settings, decoder=decoder))

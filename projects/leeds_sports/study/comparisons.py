@@ -1,4 +1,4 @@
-"""Which rows the tables have, and what each row is compared with."""
+"""Rows of the tables, and what each row is compared with."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ CORRECTED = 'DARK, flip shift corrected'
 
 
 class Decoded(NamedTuple):
-    """What the decoders made of I images' heatmaps.
+    """Keypoints that the decoders made of I images' heatmaps.
 
     Attributes:
         counted (np.ndarray): Keypoints that PCK counts, (I, K), bool.

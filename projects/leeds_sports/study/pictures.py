@@ -11,17 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.analysis.prediction import Prediction, redecode
-from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
-from projects.quickstart.examples import choose_examples
-from projects.quickstart.pictures import (
+from dark_codec.analysis.examples import choose_examples
+from dark_codec.analysis.pictures import (
     draw_modulation,
     draw_quantisation_errors,
 )
-from projects.quickstart.quantisation import (
+from dark_codec.analysis.prediction import DECODERS as SHOWN
+from dark_codec.analysis.prediction import Prediction, redecode
+from dark_codec.analysis.quantisation import (
     quantisation_errors,
     usual_keypoint,
 )
+from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
 
 from .comparisons import ENCODING_TABLES
 from .evaluation import DECODERS, Decoded, load, predict_run
@@ -106,7 +107,7 @@ def _draw_photographs(
     )
     return dict(
         modulation=draw_modulation(
-            choose_examples(dark, errors), 'photograph'
+            choose_examples(dark, errors, SHOWN), 'photograph'
         ),
         quantisation=draw_quantisation_errors(
             usual_keypoint(labels, codec),
@@ -215,7 +216,7 @@ def _errorbar(
 
 
 def encoding_gains(tables: dict[str, Any]) -> dict[str, dict]:
-    """What unbiased encoding changes, wherever a table compares it.
+    """Draw what unbiased encoding changes, wherever a table compares it.
 
     Args:
         tables (dict[str, Any]): Numbers of all tables.

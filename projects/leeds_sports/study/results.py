@@ -1,4 +1,4 @@
-"""What the study writes: decoded keypoints, tables, summaries of the logs."""
+"""Write decoded keypoints, tables, and summaries of the logs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
-from projects.quickstart.training import checkpoint
+from projects.trainings import checkpoint
 
 from .comparisons import SHORT, TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
@@ -120,5 +120,5 @@ def by_row(numbers: dict[str, dict[str, Any]]) -> str:
 
 
 def trained(runs: list[Run], work_dir: Path) -> list[Run]:
-    """Those whose last checkpoint is there."""
+    """Return those whose last checkpoint is there."""
     return [run for run in runs if is_trained(run, work_dir)]

@@ -25,7 +25,7 @@ class Run(NamedTuple):
         return CONFIGS / f'{self.config}.py'
 
     def folder(self, work_dir: Path) -> Path:
-        """Where it logs and saves, below the folder of them all."""
+        """Return where it logs and saves, below the folder of them all."""
         return work_dir / self.config / f'seed_{self.seed}'
 
 

@@ -102,7 +102,7 @@ def _sums(
 
 
 def _rounding(row: Row, label: np.ndarray) -> np.ndarray:
-    """How far a biased encoder moves each label, less its mean, heatmap px.
+    """Return how far a biased encoder moves labels, less the mean, heatmap px.
 
     The measure ``rounding`` is the slope of the predictions' offsets over
     it: 100 % for a network that repeats the grid of its targets, 0 for one
@@ -213,7 +213,7 @@ def budgets(numbers: dict[str, Any]) -> str:
 
 
 def costs(runs: list[dict[str, Any]]) -> str:
-    """What each training took, in markdown.
+    """Tell what each training took, in markdown.
 
     Args:
         runs (list[dict[str, Any]]): ``runs`` of ``runs.json``.

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from dark_codec.engine.logs import read_scalars
-from projects.quickstart.training import last_epoch
+from projects.trainings import last_epoch
 
 from .runs import Run
 
@@ -33,7 +33,7 @@ def epochs(run: Run) -> int:
 
 
 def is_trained(run: Run, work_dir: Path) -> bool:
-    """Whether the last checkpoint of a run is there."""
+    """Tell whether the last checkpoint of a run is there."""
     return last_epoch(run.folder(work_dir)) >= epochs(run)
 
 
@@ -70,7 +70,7 @@ def train_missing(runs: list[Run], work_dir: Path) -> None:
 
 
 def summarise_log(folder: Path) -> dict[str, float]:
-    """What a training took and where its loss ended, over all sessions.
+    """Sum up what a training took and where its loss ended.
 
     Args:
         folder (Path): The training's work dir.

@@ -6,7 +6,7 @@ _base_ = [
 custom_imports = dict(
     imports=[
         'dark_codec',
-        'projects.quickstart.channels_last',
+        'projects.channels_last',
         'projects.quickstart.figures',
     ],
     allow_failed_imports=False,

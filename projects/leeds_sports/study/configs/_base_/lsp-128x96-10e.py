@@ -8,7 +8,7 @@ custom_imports = dict(
         'dark_codec',
         'projects.leeds_sports.efficientnet_lite',
         'projects.leeds_sports.merge_neck',
-        'projects.quickstart.channels_last',
+        'projects.channels_last',
     ],
     allow_failed_imports=False,
 )

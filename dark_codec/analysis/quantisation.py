@@ -1,23 +1,23 @@
-"""What biased encoding costs on the figures: Eq. 13 of the paper."""
+"""Errors of biased encoding: Eq. 13 of the paper."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from dark_codec import DARKCodec
-from dark_codec.functional import (
+from ..codec import DARKCodec
+from ..functional import (
     QUANTISERS,
     heatmap_to_input,
     input_to_heatmap,
 )
-from dark_codec.functional.encode import quantise_points
+from ..functional.encode import quantise_points
 
 
 def quantisation_errors(
     points: np.ndarray, codec: DARKCodec
 ) -> dict[str, np.ndarray]:
-    """How far quantised keypoints lie from where they should.
+    """Return how far quantised keypoints lie from where they should.
 
     Args:
         points (np.ndarray): Keypoints (x, y) in input px, (n, 2).

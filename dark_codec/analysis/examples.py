@@ -1,17 +1,15 @@
-"""Which heatmaps the pictures show, by rules fixed beforehand."""
+"""Choose heatmaps to show, by rules fixed beforehand."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.ndimage import maximum_filter
 
-from dark_codec.analysis.prediction import DARK, Prediction
-from dark_codec.functional import input_to_heatmap
-
-from .evaluation import DECODERS
+from ..functional import input_to_heatmap
+from .prediction import DARK, Prediction
 
 _NEAR = 3  # heatmap px from the maximum
 
@@ -35,12 +33,12 @@ class Example(NamedTuple):
     keypoint: str
     predicted: np.ndarray
     modulated: np.ndarray
-    points: dict[str, np.ndarray]
-    truth: np.ndarray
+    points: dict[str, Any]
+    truth: Any
 
 
 def choose_examples(
-    prediction: Prediction, errors: np.ndarray
+    prediction: Prediction, errors: np.ndarray, decoders: dict[str, Any]
 ) -> list[Example]:
     """A heatmap with many peaks, and a usual one.
 
@@ -50,6 +48,7 @@ def choose_examples(
     Args:
         prediction (Prediction): Of all figures.
         errors (np.ndarray): Of DARK, in image px, (I, K).
+        decoders (dict): Configs by name; :data:`.prediction.DARK` is one.
 
     Returns:
         list[Example]: Two.
@@ -68,7 +67,12 @@ def choose_examples(
         'median error': usual.argmin(),
     }
     return [
-        _example(prediction, rule, *np.unravel_index(place, labelled.shape))
+        _example(
+            prediction,
+            decoders,
+            rule,
+            *np.unravel_index(place, labelled.shape),
+        )
         for rule, place in rules.items()
     ]
 
@@ -90,11 +94,15 @@ def count_peaks(heatmap: np.ndarray) -> int:
 
 
 def _example(
-    prediction: Prediction, rule: str, figure: int, keypoint: int
+    prediction: Prediction,
+    decoders: dict[str, Any],
+    rule: str,
+    figure: Any,
+    keypoint: Any,
 ) -> Example:
     heatmap = prediction.heatmaps[figure : figure + 1, keypoint : keypoint + 1]
     codecs = {
-        name: prediction.codec(decoder) for name, decoder in DECODERS.items()
+        name: prediction.codec(decoder) for name, decoder in decoders.items()
     }
     dark = codecs[DARK]
     truth = input_to_heatmap(

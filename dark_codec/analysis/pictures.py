@@ -1,0 +1,98 @@
+"""Pictures of predicted heatmaps, as the paper's Figures 3 and 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..visualization import (
+    COLORS,
+    draw_heatmap,
+    draw_quantisation,
+    show_window,
+)
+from .examples import Example
+
+_WINDOW = 3.5  # heatmap px on each side of the maximum
+
+
+def draw_modulation(
+    examples: Sequence[Example], image: str = 'figure'
+) -> Figure:
+    """Heatmaps before and after modulation, as the paper's Fig. 3.
+
+    Args:
+        examples (Sequence[Example]): One row each.
+        image (str): What their images are.
+
+    Returns:
+        Figure: Two columns.
+    """
+    figure = Figure(figsize=(9, 4.7 * len(examples)), layout='constrained')
+    axes = figure.subplots(len(examples), 2, squeeze=False)
+    for row, example in zip(axes, examples):
+        highest = np.argwhere(example.predicted == example.predicted.max())[0]
+        for ax, heatmap, state in (
+            (row[0], example.predicted, 'predicted'),
+            (row[1], example.modulated, 'modulated'),
+        ):
+            draw_heatmap(ax, heatmap, example.points, example.truth)
+            show_window(ax, highest[::-1], _WINDOW)
+            figure.colorbar(ax.images[0], ax=ax, shrink=0.8)
+            ax.set_title(
+                f'{state}: {image} {example.figure}, {example.keypoint}\n'
+                f'({example.rule})',
+                fontsize=10,
+            )
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc='outside lower center',
+        ncols=3,
+        facecolor='0.6',
+    )
+    return figure
+
+
+def draw_quantisation_errors(
+    point: Sequence[float],
+    errors: dict[str, np.ndarray],
+    images: str = 'figures',
+) -> Figure:
+    """One keypoint quantised, as the paper's Fig. 4, and all of them.
+
+    Args:
+        point (Sequence[float]): The keypoint (x, y), heatmap px.
+        errors (dict[str, np.ndarray]): Distances in input px, by quantiser.
+        images (str): What the test images are.
+
+    Returns:
+        Figure: Two columns.
+    """
+    figure = Figure(figsize=(11, 4.8), layout='constrained')
+    one, every = figure.subplots(1, 2)
+    draw_quantisation(one, point)
+    one.legend(loc='upper left', bbox_to_anchor=(0, -0.12), ncols=2)
+    one.set_title('The keypoint with the median error of floor')
+    bins = np.linspace(0, max(map(np.max, errors.values())), 40)
+    for color, style, (name, values) in zip(
+        COLORS, ('-', '--', ':'), errors.items()
+    ):
+        every.hist(
+            values,
+            bins,
+            density=True,
+            histtype='step',
+            color=color,
+            linestyle=style,
+            linewidth=2,
+            label=f'{name}: mean {values.mean():.2f} px',
+        )
+    every.axvline(0, color='black', linewidth=2, label='unbiased: 0 px')
+    count = len(next(iter(errors.values())))
+    every.set_title(f'All {count} keypoints of the test {images}')
+    every.set_xlabel('quantisation error (input px)')
+    every.set_ylabel('density (1 / px)')
+    every.legend()
+    return figure
