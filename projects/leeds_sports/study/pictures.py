@@ -75,19 +75,18 @@ def _draw_when(
     points = encoding_points(tables, ENCODING_TABLES)
     if points:
         draw_encoding(points).savefig(out / 'when_unbiased.png', dpi=100)
-    networks = {
-        size: Run(converged('unbiased', size), 0)
-        for size in ('128x96', '64x48')
-    }
-    if not set(networks.values()) <= set(runs):
-        print('No experiment on modulation: the networks are not trained')
-        return
     results = {}
-    for size, run in networks.items():
+    for size in ('128x96', '64x48'):
+        run = Run(converged('unbiased', size), 0)
+        if run not in runs:
+            print(f'No experiment on modulation at {size}: it is not trained')
+            continue
         prediction = predict_run(run, last_checkpoint(run, work_dir))
         results[size] = dict(
             noise=under_noise(prediction), shape=by_shape(prediction)
         )
+    if not results:
+        return
     numbers = dict(kernels=KERNELS, modulation=results, encoding=points)
     (out / 'when.json').write_text(json.dumps(numbers) + '\n')
     draw_kernels(results).savefig(out / 'when_modulation.png', dpi=100)

@@ -11,7 +11,7 @@ from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
 from projects.trainings import checkpoint
 
-from .comparisons import SHORT, TABLES
+from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
 from .runs import RUNS, Run
 from .tables import budgets, compare, comparison_table, costs
@@ -74,9 +74,10 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
     (out / RESULTS / 'tables.json').write_text(by_row(numbers))
     rows = ',\n'.join(json.dumps(row) for row in record['runs'])
     (out / RESULTS / 'runs.json').write_text(f'{{"runs": [\n{rows}\n]}}\n')
-    if len(numbers) == len(TABLES):
-        page = fill(REPORT.read_text(), report_tables(numbers, record))
-        (out / REPORT.name).write_text(page)
+    page = REPORT.read_text()
+    (out / REPORT.name).write_text(
+        fill(page, shown_tables(page, numbers, record))
+    )
 
 
 def read_numbers(name: str) -> dict[str, Any]:
@@ -84,14 +85,18 @@ def read_numbers(name: str) -> dict[str, Any]:
     return json.loads((REPORT.parent / RESULTS / name).read_text())
 
 
-def report_tables(numbers: dict, record: dict) -> dict[str, str]:
-    """The report's tables in markdown, by name, from the two json files."""
+def shown_tables(page: str, numbers: dict, record: dict) -> dict[str, str]:
+    """The tables that the report has places for, in markdown, by name."""
     tables = {
         name: comparison_table(TABLES[name], rows)
         for name, rows in numbers.items()
-        if not name.startswith(SHORT)
     }
-    return dict(tables, budgets=budgets(numbers), costs=costs(record['runs']))
+    tables.update(budgets=budgets(numbers), costs=costs(record['runs']))
+    return {
+        name: table
+        for name, table in tables.items()
+        if f'<!-- table {name} -->' in page
+    }
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:

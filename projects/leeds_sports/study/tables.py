@@ -202,6 +202,8 @@ def budgets(numbers: dict[str, Any]) -> str:
     lines = ['| size | | ' + ' | '.join(heads) + ' |']
     lines += ['| --- | --- |' + ' ---: |' * len(heads)]
     for size, what, table, label in BUDGETS:
+        if table not in numbers:
+            continue  # not trained yet
         entries = [numbers[SHORT + table][label], numbers[table][label]]
         cells = [
             _difference(entry, name)
