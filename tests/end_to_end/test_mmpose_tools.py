@@ -327,6 +327,9 @@ def test_the_api_predicts_what_the_tools_did(folder, data_root):
         cfg_options={'codec.alignment': 'half_pixel', 'codec.sigma': 1.5},
     )
     assert is_half_pixel(model.head.decoder)
+    saved = init_model(
+        str(folder / 'ours/two_lines.py'), weights, device='cpu'
+    )
     coco = data_root / 'mmpose_samples/coco'
     labels = json.loads((coco / 'test_coco.json').read_text())
     images = {image['id']: image for image in labels['images']}
@@ -344,11 +347,15 @@ def test_the_api_predicts_what_the_tools_did(folder, data_root):
             min(x + w, image['width'] - 1),
             min(y + h, image['height'] - 1),
         ]
-        (sample,) = inference_topdown(model, picture, np.array([box]))
+        found, same = (
+            inference_topdown(one, picture, np.array([box]))[0].pred_instances
+            for one in (model, saved)
+        )
+        np.testing.assert_array_equal(found.keypoints, same.keypoints)
+        # the tool had batches of 4, which rounds otherwise; under another
+        # alignment they would be 1.5 px of the crop away
         np.testing.assert_allclose(
-            sample.pred_instances.keypoints,
-            expected[person['id']][..., :2],
-            atol=1e-3,
+            found.keypoints, expected[person['id']][..., :2], atol=0.1
         )
     inferencer = MMPoseInferencer(
         pose2d=str(folder / 'theirs/two_lines.py'),
