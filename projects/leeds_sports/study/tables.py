@@ -199,8 +199,7 @@ def budgets(numbers: dict[str, Any]) -> str:
         PCK@0.05 after either budget.
     """
     heads = [f'{m}, {b}' for m in _COMPARED[:2] for b in ('short', 'long')]
-    lines = ['| size | | ' + ' | '.join(heads) + ' |']
-    lines += ['| --- | --- |' + ' ---: |' * len(heads)]
+    rows = []
     for size, what, table, label in BUDGETS:
         if table not in numbers:
             continue  # not trained yet
@@ -210,8 +209,8 @@ def budgets(numbers: dict[str, Any]) -> str:
             for name in _COMPARED[:2]
             for entry in entries
         ]
-        lines.append('| ' + ' | '.join([size, what, *cells]) + ' |')
-    return '\n'.join(lines)
+        rows.append([size, what, *cells])
+    return markdown(['size', '', *heads], rows, text=(0, 1))
 
 
 def costs(runs: list[dict[str, Any]]) -> str:
