@@ -246,7 +246,8 @@ def _joint_at_pixel_zoom(ax: Axes) -> None:
     joint = figures.metainfo['keypoint_name2id'][_EXAMPLE[1]]
     painted = crop['transformed_keypoints'][0]
     points = ((painted + 0.5) / magnified - 0.5)[None]
-    truth = input_to_heatmap(points[0, joint], *sizes)
+    at = torch.from_numpy(points[0, joint])
+    truth = input_to_heatmap(at, *sizes).numpy()
     heatmap = torch.as_tensor(codec.encode(points)['heatmaps'])[None]
     heatmap = heatmap[:, joint : joint + 1]
     height, width = heatmap.shape[2:]
