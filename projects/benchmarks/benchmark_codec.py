@@ -3,10 +3,14 @@
 Times ``MSRAHeatmap`` (biased and unbiased), ``UDPHeatmap`` and every decoder
 and encoder of dark_codec side by side in one process, on the CPU and on an
 accelerator if there is one, with one thread and, in a second process, with
-all. The limit is one pass over the heatmaps: numpy's argmax for decoding,
-filling them for encoding. Writes ``benchmark_codec.json``, ``.md`` and
-``.png``. Takes some ten minutes on two idle cores; on a busy machine the
-numbers mean nothing.
+all: on Gaussians with noise, on heatmaps that a network predicted for
+photographs (where DARK_CODEC_DATA has them; they hold irregular maps), and on
+308 large ones. The limit is one pass over the heatmaps: numpy's argmax for
+decoding, filling them for encoding. Then the first call of a new process, with
+an empty cache of compiled code and with a full one. ``heatmaps-to-keypoints``
+of the package index takes part where it is installed. Writes
+``benchmark_codec.json``, ``.md`` and ``.png``. Takes some ten minutes on two
+idle cores; on a busy machine the numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dark_codec.analysis.machine import THREAD_VARIABLES
+from dark_codec.analysis.machine import THREAD_VARIABLES, devices
 from projects.benchmarks.cases import (
     BATCHES,
     FULL_SHAPES,
@@ -106,6 +110,30 @@ def measure(threads: str, quick: bool, batches: Sequence[int]) -> dict:
         return json.loads(out.read_text())
 
 
+def first_calls() -> dict[str, dict[str, list[float]]]:
+    """Seconds of first and second calls: without, then with a cache."""
+    script = Path(__file__).with_name('first_call.py')
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            'NUMBA_CACHE_DIR': folder,
+            'TRITON_CACHE_DIR': folder,
+        }
+        return {
+            f'{device}, {cache}': json.loads(
+                subprocess.run(
+                    [sys.executable, str(script), device],
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                ).stdout.splitlines()[-1]
+            )
+            for device in devices()
+            for cache in ('empty cache', 'full cache')
+        }
+
+
 def main() -> None:
     """Measure, and write it all down."""
     args = parse_args()
@@ -115,6 +143,8 @@ def main() -> None:
     for threads in wanted:
         print(f'threads: {threads}')
         results[threads] = measure(threads, args.quick, args.batch_sizes)
+    print('first calls')
+    results['first'] = first_calls()
     stem = args.out / 'benchmark_codec'
     stem.with_suffix('.json').write_text(json.dumps(results, indent=1))
     write_report(results, stem.with_suffix('.md'))

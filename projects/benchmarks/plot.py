@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
-from projects.benchmarks.cases import BODY, SIZES
+from projects.benchmarks.cases import BODY, LARGE, SIZES
 from projects.benchmarks.contestants import (
     ARGMAX_PASS,
     DARK,
@@ -59,10 +59,16 @@ def draw(rows: list[dict], path: Path) -> None:
     """Draw the CPU's rows.
 
     Args:
-        rows (list[dict]): From ``_benchmark_run.py``.
+        rows (list[dict]): From ``run.py``.
         path (Path): The image file.
     """
-    rows = [row for row in rows if row['device'] == 'cpu']
+    rows = [
+        row
+        for row in rows
+        if row['device'] == 'cpu'
+        and 'real' not in row['maps']
+        and row['size'] != list(LARGE)
+    ]
     largest = max(row['batch'] for row in rows)
     middle = list(SIZES[1])
     panels: list[tuple[str, Callable, Callable]] = [

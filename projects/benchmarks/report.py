@@ -85,7 +85,7 @@ def _section(rows: list[dict], task: str) -> str:
 def losses(rows: Iterable[dict]) -> list[str]:
     """List where ours is slower than what it replaces."""
     return [
-        f'- {row["task"]}, {row["device"]}, {_shape(row)}, batch '
+        f'- {row["task"]}, {row["device"]}, {row["maps"]}, batch '
         f'{row["batch"]}: {row["name"]} {row["speedup"]:.2f} x '
         f'{row["rival"]}'
         for row in rows
@@ -93,23 +93,20 @@ def losses(rows: Iterable[dict]) -> list[str]:
     ]
 
 
-def _shape(row: dict) -> str:
-    width, height = row['size']
-    return f'{row["keypoints"]} x {height}x{width}'
-
-
 def _result(threads: str, result: dict) -> str:
     rows = result['rows']
     counts = ', '.join(f'{k} {v}' for k, v in result['threads'].items())
     parts = [f'## Threads: {threads} ({counts})\n']
     for task, device in product(_TASKS, _unique(rows, 'device')):
-        for shape in dict.fromkeys(map(_shape, rows)):
+        for shape in _unique(rows, 'maps'):
             chosen = [
                 row
                 for row in rows
-                if (row['task'], row['device'], _shape(row))
+                if (row['task'], row['device'], row['maps'])
                 == (task, device, shape)
             ]
+            if not chosen:
+                continue  # real and large heatmaps are not encoded
             parts.append(f'### {_TASKS[task][0]} on {device}: {shape}\n')
             parts.append(_section(chosen, task))
     slower = losses(rows) or ['Nowhere in this run.']
@@ -117,15 +114,29 @@ def _result(threads: str, result: dict) -> str:
     return '\n'.join(parts)
 
 
+def _first_calls(found: dict[str, dict[str, list[float]]]) -> str:
+    names = list(next(iter(found.values())))
+    lines = [
+        [where, *(f'{seconds[name][0]:.2f}' for name in names)]
+        for where, seconds in found.items()
+    ]
+    return (
+        '## First call of a process, s (17 maps of 64x48)\n\n'
+        f'{markdown(["compiled code", *names], lines)}\n'
+    )
+
+
 def write_report(results: dict[str, dict], path: Path) -> None:
     """Write the page.
 
     Args:
         results (dict[str, dict]): For ``'one'`` and ``'all'`` threads the
-            machine, the threads and the rows.
+            machine, the threads and the rows; for ``'first'`` the seconds of
+            first calls.
         path (Path): The markdown file.
     """
-    first = next(iter(results.values()))
+    timed = {key: value for key, value in results.items() if key != 'first'}
+    first = next(iter(timed.values()))
     machine = [[key, value] for key, value in first['machine'].items()]
     turns = first['rows'][0]['turns']
     path.write_text(
@@ -138,7 +149,8 @@ def write_report(results: dict[str, dict], path: Path) -> None:
                     dark=DARK,
                     plain=PLAIN,
                 ),
-                *(_result(*pair) for pair in results.items()),
+                *(_result(*pair) for pair in timed.items()),
+                _first_calls(results['first']),
             ]
         )
     )

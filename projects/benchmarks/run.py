@@ -22,7 +22,7 @@ from dark_codec.analysis.machine import (
     describe_threads,
     devices,
 )
-from projects.benchmarks.cases import Case, all_cases
+from projects.benchmarks.cases import LARGE, SYNTHETIC, Case, all_cases
 from projects.benchmarks.contestants import (
     LIMIT,
     Contestant,
@@ -30,14 +30,15 @@ from projects.benchmarks.contestants import (
     encoding,
 )
 from projects.benchmarks.timing import extra_memory, time_in_turns
+from projects.shared_data import shared_data
 
 
 def measure_case(case: Case, device: str, turns: int) -> Iterator[dict]:
     """Rows of results, one for each contestant."""
     heatmaps = torch.from_numpy(case.heatmaps()).to(device)
-    teams = dict(
-        decode=decoding(case, heatmaps), encode=encoding(case, device)
-    )
+    teams = dict(decode=decoding(case, heatmaps))
+    if case.maps == SYNTHETIC and case.size != LARGE:
+        teams.update(encode=encoding(case, device))
     for task, contestants in teams.items():
         timings = time_in_turns(contestants, device, turns)
         limit = next(c.name for c in contestants if c.side == LIMIT)
@@ -48,6 +49,7 @@ def measure_case(case: Case, device: str, turns: int) -> Iterator[dict]:
                 device=device,
                 size=list(case.size),
                 keypoints=case.keypoints,
+                maps=case.title,
                 batch=case.batch,
                 name=contestant.name,
                 side=contestant.side,
@@ -84,7 +86,9 @@ def main() -> None:
     cases = [
         (case, device)
         for device in devices()
-        for case in all_cases(settings['shapes'], settings['batches'])
+        for case in all_cases(
+            settings['shapes'], settings['batches'], shared_data()
+        )
     ]
     rows: list[dict] = []
     progress = ProgressBar(len(cases))
