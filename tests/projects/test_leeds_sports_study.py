@@ -143,7 +143,7 @@ def test_trains_what_is_missing_and_nothing_else(tiny, tmp_path, capfd):
 
 def test_a_training_that_fails_is_named(tiny, tmp_path):
     with (tmp_path / 'tiny.py').open('a') as file:
-        file.write("model = dict(type='NoSuchModel')\n")
+        file.write("optim_wrapper = dict(optimizer=dict(type='NoSuch'))\n")
     with pytest.raises(training.TrainingFailed, match='tiny, seed 3: exit'):
         training.train_missing([tiny], tmp_path / 'work')
 
