@@ -74,16 +74,24 @@ def parse_args() -> argparse.Namespace:
         default=BATCHES,
         help=f'default: {" ".join(map(str, BATCHES))}',
     )
+    parser.add_argument(
+        '--device',
+        choices=devices(),
+        help='measure on this one only (default: on all that there are)',
+    )
     return parser.parse_args()
 
 
-def measure(threads: str, quick: bool, batches: Sequence[int]) -> dict:
+def measure(
+    threads: str, quick: bool, batches: Sequence[int], on: Sequence[str]
+) -> dict:
     """Run the benchmark in a process of its own.
 
     Args:
         threads (str): ``'one'`` or ``'all'``.
         quick (bool): Whether to hurry.
         batches (Sequence[int]): Batch sizes.
+        on (Sequence[str]): Devices.
     """
     environment = {
         key: value
@@ -99,6 +107,7 @@ def measure(threads: str, quick: bool, batches: Sequence[int]) -> dict:
             turns=QUICK_TURNS if quick else TURNS,
             shapes=SHAPES if quick else FULL_SHAPES,
             batches=sorted(set(batches)),
+            devices=list(on),
             out=str(out),
         )
         script = Path(__file__).with_name('run.py')
@@ -110,7 +119,7 @@ def measure(threads: str, quick: bool, batches: Sequence[int]) -> dict:
         return json.loads(out.read_text())
 
 
-def first_calls() -> dict[str, dict[str, list[float]]]:
+def first_calls(on: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     """Seconds of first and second calls: without, then with a cache."""
     script = Path(__file__).with_name('first_call.py')
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +138,7 @@ def first_calls() -> dict[str, dict[str, list[float]]]:
                     text=True,
                 ).stdout.splitlines()[-1]
             )
-            for device in devices()
+            for device in on
             for cache in ('empty cache', 'full cache')
         }
 
@@ -138,13 +147,14 @@ def main() -> None:
     """Measure, and write it all down."""
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    on = [args.device] if args.device else devices()
     wanted = ['one', 'all'] if args.threads == 'both' else [args.threads]
     results = {}
     for threads in wanted:
         print(f'threads: {threads}')
-        results[threads] = measure(threads, args.quick, args.batch_sizes)
+        results[threads] = measure(threads, args.quick, args.batch_sizes, on)
     print('first calls')
-    results['first'] = first_calls()
+    results['first'] = first_calls(on)
     stem = args.out / 'benchmark_codec'
     stem.with_suffix('.json').write_text(json.dumps(results, indent=1))
     write_report(results, stem.with_suffix('.md'))

@@ -56,7 +56,7 @@ def _pixels(row: dict) -> int:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Draw the CPU's rows.
+    """Draw the rows of the first device.
 
     Args:
         rows (list[dict]): From ``run.py``.
@@ -65,7 +65,7 @@ def draw(rows: list[dict], path: Path) -> None:
     rows = [
         row
         for row in rows
-        if row['device'] == 'cpu'
+        if row['device'] == rows[0]['device']
         and 'real' not in row['maps']
         and row['size'] != list(LARGE)
     ]

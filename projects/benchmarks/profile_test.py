@@ -5,8 +5,9 @@ Runs the test loop of a config with its DARKCodec and with MMPose's DARK,
 checkpoint the weights are random: the decoders then meet noise in place of
 peaks, with which ours is slower.
 
-Stages are timed by a clock on the host, which is right on the CPU only.
-Apart from that, it lists what of dark_codec and of the projects (their
+Stages are timed by a clock on the host, which waits for a GPU at each stage's
+ends; ``--cfg-options test_cfg.fp16=True`` tests in mixed precision. Apart from
+that, it lists what of dark_codec and of the projects (their
 networks, too) takes more than 2 % of the loop in this process; what the
 data loader's workers do is not seen.
 """

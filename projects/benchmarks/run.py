@@ -20,7 +20,6 @@ from mmengine.utils import ProgressBar
 from dark_codec.analysis.machine import (
     describe_machine,
     describe_threads,
-    devices,
 )
 from projects.benchmarks.cases import LARGE, SYNTHETIC, Case, all_cases
 from projects.benchmarks.contestants import (
@@ -85,7 +84,7 @@ def main() -> None:
     result = dict(machine=describe_machine(), threads=describe_threads())
     cases = [
         (case, device)
-        for device in devices()
+        for device in settings['devices']
         for case in all_cases(
             settings['shapes'], settings['batches'], shared_data()
         )

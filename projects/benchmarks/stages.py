@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from mmengine.runner import Runner
 
 STAGES = (
@@ -22,6 +23,13 @@ STAGES = (
 )
 
 
+def _now() -> float:
+    """Return seconds, after a GPU's work: the next stage would pay for it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 class Stopwatch:
     """Adds up the own seconds of nested stages."""
 
@@ -34,11 +42,11 @@ class Stopwatch:
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
-            start = time.perf_counter()
+            start = _now()
             try:
                 return call(*args, **kwargs)
             finally:
-                total = time.perf_counter() - start
+                total = _now() - start
                 self.seconds[stage] += total - self._inner.pop()
                 if self._inner:
                     self._inner[-1] += total
