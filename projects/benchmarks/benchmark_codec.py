@@ -7,8 +7,7 @@ all: on Gaussians with noise, on heatmaps that a network predicted for
 photographs (where DARK_CODEC_DATA has them; they hold irregular maps), and on
 308 large ones. The limit is one pass over the heatmaps: numpy's argmax for
 decoding, filling them for encoding. Then the first call of a new process, with
-an empty cache of compiled code and with a full one. ``heatmaps-to-keypoints``
-of the package index takes part where it is installed. Writes
+an empty cache of compiled code and with a full one. Writes
 ``benchmark_codec.json``, ``.md`` and ``.png``. Takes some ten minutes on two
 idle cores; on a busy machine the numbers mean nothing.
 """

@@ -21,7 +21,6 @@ from dark_codec import DARKCodec
 from projects.benchmarks.cases import Case
 
 LIMIT, MMPOSE, OURS = 'limit', 'MMPose', 'dark_codec'
-PEER = 'C++ peer'
 PLAIN, DARK, UDP = 'MSRAHeatmap', 'MSRAHeatmap, unbiased', 'UDPHeatmap'
 ARGMAX_PASS, FILL_PASS = 'argmax', 'fill'
 
@@ -32,8 +31,7 @@ class Contestant:
 
     Attributes:
         name (str): As in the tables.
-        side (str): ``'limit'``, ``'MMPose'``, ``'C++ peer'`` or
-            ``'dark_codec'``.
+        side (str): ``'limit'``, ``'MMPose'`` or ``'dark_codec'``.
         call (Callable): Does it once for the whole batch.
         rival (str, optional): The contestant of MMPose that does the same.
         check (Callable, optional): From what ``call`` returns to a number
@@ -134,37 +132,12 @@ def decoding(case: Case, heatmaps: Tensor) -> list[Contestant]:
         check = _median_error(case, name)
         call = _bind(loop, codec)
         found.append(Contestant(name, MMPOSE, call, check=check))
-    if on_host:
-        found += _peer(case, heatmaps)
     for name, (decoder, rival) in DECODERS.items():
         codec = _our_codec(case, decoder=decoder)
         call = _bind(lambda codec: codec.batch_decode(heatmaps)[0], codec)
         check = _median_error(case, name)
         found.append(Contestant(name, OURS, call, rival, check))
     return found
-
-
-def _peer(case: Case, heatmaps: Tensor) -> list[Contestant]:
-    """MMPose 0.x's DARK in C++, if ``heatmaps-to-keypoints`` is installed."""
-    try:
-        from heatmaps_to_keypoints import keypoints_from_heatmaps
-    except ImportError:
-        return []
-    size = torch.tensor([case.input_size] * case.batch, dtype=torch.float32)
-
-    def decode() -> list[np.ndarray]:
-        points, _ = keypoints_from_heatmaps(
-            heatmaps,
-            size / 2,
-            size / 200,  # its unit of a person's size
-            post_process='unbiased',
-            kernel=case.blur_kernel_size,
-        )
-        return list(points.numpy()[:, None])
-
-    name = 'heatmaps-to-keypoints, unbiased'
-    check = _median_error(case, name)
-    return [Contestant(name, PEER, decode, DARK, check)]
 
 
 def encoding(case: Case, device: str) -> list[Contestant]:
