@@ -1,6 +1,7 @@
 """What the tests share: where the data is, random numbers, real heatmaps."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from dark_codec import (
 )
 
 _ROOT = Path(__file__).parents[1]
+
+# Started in the background of a script, the tests and all that they start
+# would be deaf to Ctrl-C, which some of them try.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
