@@ -17,9 +17,6 @@ from .coords import Size
 # Of an exponential; less is 0. Products of smaller values are subnormal, and
 # processors take ten times as long for such numbers.
 _LOWEST = -40.0
-# Of a keypoint that is not drawn, in heatmap px; finite, for the gradient's
-# sake: zero times infinity is NaN
-_FAR_AWAY = 1e9
 # The next float32 below a number is its product with this, rounded
 _BELOW = 1 - 2**-24
 
@@ -50,7 +47,7 @@ def _visible_gaussians(
     ``radius`` outside of the map; the latter two also lose their weight.
 
     Returns:
-        tuple: Centres, far away for what is left out, and the keypoint
+        tuple: Centres, infinite for what is left out, and the keypoint
         weights, shaped as ``visible``.
     """
     x, y = centres.unbind(-1)
@@ -61,7 +58,7 @@ def _visible_gaussians(
     inside = (x.clamp(first, right) == x) & (y.clamp(first, bottom) == y)
     labelled = visible >= 0.5
     drawn = labelled & inside
-    centres = centres.masked_fill(~drawn.unsqueeze(-1), _FAR_AWAY)
+    centres = centres.masked_fill(~drawn.unsqueeze(-1), math.inf)
     # what is labelled, and not drawn
     return centres, visible.masked_fill(labelled ^ drawn, 0.0)
 
@@ -72,7 +69,7 @@ def _draw(
     """Gaussians with these centres (B, N, K, 2), maximum over N.
 
     Args:
-        centres (Tensor): In heatmap px; far away for what is not drawn.
+        centres (Tensor): In heatmap px; infinite for what is not drawn.
         size (tuple[int, int]): Of the heatmaps, (W, H).
         sigma (float): Standard deviation in heatmap px.
         radius (float): Where they are cut off along each axis, in heatmap px;
