@@ -6,6 +6,7 @@ to :class:`Decoded`, and so also the unit that is exported.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -220,7 +221,7 @@ class ArgmaxDecoder(HeatmapDecoder):
 
     reach = 0
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """See the base; None for subclasses, which may refine otherwise."""
         return Recipe('argmax') if type(self) is ArgmaxDecoder else None
@@ -251,7 +252,7 @@ class QuarterShiftDecoder(HeatmapDecoder):
         self.variant = variant
         self.reach = 1 if variant == 'sign' else None
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """See the base; None for subclasses and for the literal variant."""
         known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
@@ -325,7 +326,7 @@ class TaylorDecoder(HeatmapDecoder):
             self.reach = getattr(self.modulation, 'reach', None)
             self._smoothing_variance = kernel_variance(self.modulation.kernel)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """See the base; None for subclasses, and for modulations of users."""
         if type(self) is not TaylorDecoder:
@@ -389,7 +390,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         self.covariance = covariance
         self.reach = window_radius(self.sigma)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """See the base; None for subclasses, which may refine otherwise."""
         if type(self) is not GaussianFitDecoder:
