@@ -254,9 +254,9 @@ class QuarterShiftDecoder(HeatmapDecoder):
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses and for the literal variant."""
-        known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
-        return Recipe('sign') if known else None
+        """See the base; None for subclasses, which may refine otherwise."""
+        known = type(self) is QuarterShiftDecoder
+        return Recipe(self.variant) if known else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """A quarter shift for each peak."""
