@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .decoders import Decoded, check_heatmaps
 from .functional import (
-    ALIGNMENTS,
     frame_of,
+    get_alignment,
     input_to_heatmap,
     scale_covariance,
     scale_points,
@@ -68,7 +68,7 @@ class DARKCodec(BaseKeypointCodec):
         alignment (str): How input px map to heatmap px: ``'asymmetric'``
             (the default; MMPose's MSRA codec, for weights trained with it),
             ``'half_pixel'`` or ``'align_corners'``; see
-            :mod:`dark_codec.functional.coords`.
+            :mod:`dark_codec.functional.alignments`.
         use_udp (bool): Whether the crops come from
             ``TopdownAffine(use_udp=True)``. That warp ends at w - 1, while
             MMPose's estimators restore image coordinates with w: decoded
@@ -120,18 +120,8 @@ class DARKCodec(BaseKeypointCodec):
                 f'sigma must be a positive number of heatmap px, got {sigma!r}'
             )
         self.sigma = float(sigma)
-        if alignment not in ALIGNMENTS:
-            raise ValueError(
-                f'alignment must be one of {list(ALIGNMENTS)}, '
-                f'got {alignment!r}'
-            )
         self.alignment = alignment
         self.use_udp = use_udp
-        if correct_flip_shift and alignment != 'asymmetric':
-            raise ValueError(
-                "correct_flip_shift is for alignment='asymmetric': "
-                f'{alignment!r} has no bias in the flip test'
-            )
         self.correct_flip_shift = correct_flip_shift
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
@@ -142,13 +132,25 @@ class DARKCodec(BaseKeypointCodec):
             np.array(self._offset, np.float32),
         )
 
+    @property
+    def flip_bias(self) -> float:
+        """How far to the right means over a flip test lie, in input px."""
+        return get_alignment(self.alignment).flip_bias(
+            self.input_size[0], self.heatmap_size[0]
+        )
+
     def _frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Scale and offset of :meth:`to_input`."""
         scale, offset = frame_of(
             self.input_size, self.heatmap_size, self.alignment
         )
         if self.correct_flip_shift:
-            offset = offset[0] - 0.5, offset[1]
+            if not self.flip_bias:
+                raise ValueError(
+                    'correct_flip_shift removes the bias of a flip test, but '
+                    f'alignment={self.alignment!r} has none'
+                )
+            offset = offset[0] - self.flip_bias, offset[1]
         if self.use_udp:
             w, h = self.input_size
             across, down = w / (w - 1), h / (h - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
     reach = max(3 * found.scatter[0], 1.5)
     bins = np.linspace(x - reach, x + reach, 61)
     ax.hist(apart[..., 0].ravel(), bins, color=_LIGHT, label='keypoints')
-    for (name, value), style in zip(found.signatures.items(), _LINES):
+    signatures = found.signatures.items()
+    for (name, value), style in zip(signatures, cycle(_LINES)):
         ax.axvline(value, lw=2, label=f'theory: {name}, {value:.3f}', **style)
     top = ax.get_ylim()[1]
     ax.errorbar(

@@ -9,11 +9,7 @@ import numpy as np
 from .bootstrap import Estimate
 from .diagnosis import KINDS, PARTS, Diagnosis
 from .diagnosis_data import DECODER, Case
-from .flip_offset import (
-    ASYMMETRIC,
-    CONSISTENT,
-    FlipOffset,
-)
+from .flip_offset import FlipOffset
 from .markdown import markdown
 
 
@@ -141,14 +137,13 @@ def _alignment_section(findings: Findings) -> str:
         [
             axis,
             _interval(found.offset, i),
-            f'{theory[ASYMMETRIC] if axis == "x" else 0:.3f}',
-            f'{theory[CONSISTENT] if axis == "x" else 0:.3f}',
+            *(f'{x if axis == "x" else 0:.3f}' for x in theory.values()),
             f'{found.scatter[i]:.3f}',
         ]
         for i, axis in enumerate('xy')
     ]
     header = ['plain - un-flipped, heatmap px', 'median']
-    header += [f'theory: {ASYMMETRIC}', f'theory: {CONSISTENT}', 'scatter']
+    header += [*(f'theory: {name}' for name in theory), 'scatter']
     return '\n'.join([*lines, markdown(header, table)])
 
 

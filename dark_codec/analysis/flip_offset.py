@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..functional import input_to_heatmap
+from ..functional import ALIGNMENTS, get_alignment, input_to_heatmap
 from .bootstrap import Estimate, bootstrap
 from .robust import by_image, median, robust_std
 
 Size = tuple[int, int]
 
-ASYMMETRIC, CONSISTENT, NEITHER = 'asymmetric', 'flip-consistent', 'neither'
+CONSISTENT, NEITHER = 'flip-consistent', 'neither'
 # Coordinates that were rounded before the targets were drawn, in heatmap px:
 # plain and un-flipped predictions are off by half a pixel, in opposite
 # directions.
@@ -40,9 +40,9 @@ class FlipOffset(NamedTuple):
             px, each entry (2,).
         scatter (np.ndarray): Robust standard deviation of that, (2,).
         signatures (dict[str, float]): What theory says of x, in heatmap px,
-            for 'asymmetric' and 'flip-consistent'.
-        verdict (str): 'asymmetric', 'flip-consistent' (`half_pixel` or
-            `align_corners`) or 'neither'.
+            for 'asymmetric' and 'flip-consistent' (`half_pixel` or
+            `align_corners`).
+        verdict (str): One of these, or 'neither'.
         reason (str): Why.
     """
 
@@ -72,12 +72,23 @@ def flip_signature(
         >>> flip_signature((192, 256), (48, 64), 'half_pixel')
         0.0
     """
-    ends = torch.tensor([[0, 0], [input_size[0] - 1, 0]])
-    first, last = input_to_heatmap(ends, input_size, heatmap_size, alignment)
-    # the image's first column, and where its mirror image, the last, lands
-    # when the heatmap's columns are reversed
-    apart = first[0] - (heatmap_size[0] - 1 - last[0])
-    return round(float(apart), 5) + 0.0
+    return get_alignment(alignment).flip_gap(input_size[0], heatmap_size[0])
+
+
+def _signatures(input_size: Size, heatmap_size: Size) -> dict[str, float]:
+    """Those of all alignments; the flip-consistent ones have one name."""
+    signatures = {}
+    for name in ALIGNMENTS:
+        signature = flip_signature(input_size, heatmap_size, name)
+        signatures[name if signature else CONSISTENT] = signature
+    return signatures
+
+
+def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
+    """The names of the alignments that a verdict stands for."""
+    if verdict != CONSISTENT:
+        return [verdict]
+    return [name for name in ALIGNMENTS if name not in signatures]
 
 
 def alignment_offset(
@@ -145,13 +156,7 @@ def find_alignment(
     if np.isnan(apart).any(-1).all():
         raise ValueError('no keypoint is predicted both plain and un-flipped')
     offset = bootstrap(median, by_image(apart, image_ids), draws=draws)
-    signatures = {
-        name: flip_signature(input_size, heatmap_size, alignment)
-        for name, alignment in (
-            (ASYMMETRIC, 'asymmetric'),
-            (CONSISTENT, 'half_pixel'),
-        )
-    }
+    signatures = _signatures(input_size, heatmap_size)
     verdict, reason = _judge(offset, signatures)
     return FlipOffset(
         offset, robust_std(apart, offset.value), signatures, verdict, reason
@@ -160,7 +165,7 @@ def find_alignment(
 
 def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
     """The verdict and the reason for it."""
-    gap = signatures[ASYMMETRIC] - signatures[CONSISTENT]
+    gap = max(signatures.values()) - min(signatures.values())
     if gap == 0:
         return NEITHER, 'with stride 1 the alignments do not differ in x'
     x, y = offset.value
@@ -171,8 +176,8 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
         )
     known = {
         name + rounding: value + shift
-        for name, value in signatures.items()
         for rounding, shift in _ROUNDED.items()
+        for name, value in signatures.items()
     }
     text = f'{x:.3f} px [{offset.low[0]:.3f}, {offset.high[0]:.3f}] in x'
     near = _nearest(known, x)
@@ -186,7 +191,7 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
     if abs(x - known[near]) > gap / 4:
         return NEITHER, (
             f'{text} is far from what theory says, '
-            f'{signatures[ASYMMETRIC]:.3f} and {signatures[CONSISTENT]:.3f}'
+            + ' and '.join(f'{value:.3f}' for value in signatures.values())
         )
     reason = f'{text} is nearest to {near}, {known[near]:.3f}'
     return (near if near in signatures else NEITHER), reason
@@ -222,7 +227,7 @@ def expected_offset(
     if found.verdict == NEITHER:
         return None
     # half_pixel and align_corners agree in the middle of the map
-    trained = 'asymmetric' if found.verdict == ASYMMETRIC else 'half_pixel'
+    trained = _alignments_of(found.verdict, found.signatures)[0]
     offset = alignment_offset(
         input_size, heatmap_size, trained, truth_alignment
     )
@@ -241,20 +246,16 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
     Returns:
         str: Empty if the predictions do not contradict it.
     """
-    if found.signatures[ASYMMETRIC] == found.signatures[CONSISTENT]:
-        return ''
-    configured = ASYMMETRIC if alignment == ASYMMETRIC else CONSISTENT
-    if found.verdict == configured:
+    configured = alignment if alignment in found.signatures else CONSISTENT
+    if len(found.signatures) == 1 or found.verdict == configured:
         return ''
     if found.verdict == NEITHER:
         return (
             f"the config says alignment='{alignment}'; the heatmaps speak "
             f'for no alignment: {found.reason}'
         )
-    meant = (
-        "'asymmetric'"
-        if found.verdict == ASYMMETRIC
-        else "'half_pixel' or 'align_corners'"
+    meant = ' or '.join(
+        map(repr, _alignments_of(found.verdict, found.signatures))
     )
     return (
         f"the config says alignment='{alignment}', but the heatmaps speak for "

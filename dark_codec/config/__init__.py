@@ -3,5 +3,6 @@
 from .apply import apply_codec
 from .on_read import install
 from .places import decoding_head
+from .settings import alignment_of
 
-__all__ = ['apply_codec', 'decoding_head', 'install']
+__all__ = ['alignment_of', 'apply_codec', 'decoding_head', 'install']

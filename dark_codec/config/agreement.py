@@ -6,8 +6,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..functional import get_alignment
 from .places import codec_places, decoding_head, warps
-from .settings import build_codec, same_codec
+from .settings import alignment_of, build_codec, same_codec
 from .tree import as_levels, plain, type_name
 
 
@@ -94,11 +95,12 @@ def check_explicit(cfg: Config) -> None:
         )
     _check_warps(cfg, head['decoder'])
     shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
-    fits = head['decoder'].get('alignment', 'asymmetric') == 'asymmetric'
+    alignment = alignment_of(head['decoder'])
+    fits = get_alignment(alignment).shift_heatmap
     if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
         raise ValueError(
             f'model.test_cfg.shift_heatmap={shift} does not fit '
-            f'alignment={head["decoder"].get("alignment")!r}; '
+            f'alignment={alignment!r}; '
             f'set it to {fits}'
         )
 

@@ -7,10 +7,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..functional import get_alignment
 from .agreement import check_agreement, check_explicit
 from .device_targets import move_targets_to_device
 from .places import ENCODING, GAUSSIAN_CODECS, decoding_head, warp_is_udp
 from .settings import (
+    alignment_of,
     check_stride,
     complete_codec,
     describe,
@@ -160,7 +162,7 @@ def _encoder_for(transform: dict, levels: list[dict]) -> dict | list[dict]:
 
 
 def _set_shift(cfg: Config, codec: dict) -> None:
-    """Only the asymmetric alignment wants MMPose's flip-test shift."""
+    """Move flipped heatmaps by a px only where the alignment wants it."""
     test_cfg = cfg.model.setdefault('test_cfg', {})
     if test_cfg.get('flip_mode', 'heatmap') != 'heatmap':
         raise ValueError(
@@ -172,7 +174,5 @@ def _set_shift(cfg: Config, codec: dict) -> None:
             'codec.correct_flip_shift is for flip tests, but '
             'model.test_cfg.flip_test is not set'
         )
-    alignment = codec.get('alignment', 'asymmetric')
-    set_logged(
-        test_cfg, 'shift_heatmap', alignment == 'asymmetric', 'model.test_cfg'
-    )
+    shift = get_alignment(alignment_of(codec)).shift_heatmap
+    set_logged(test_cfg, 'shift_heatmap', shift, 'model.test_cfg')

@@ -10,7 +10,13 @@ from mmengine.config import Config
 from .tree import find_all, raw_get, type_name
 
 ENCODING = ('GenerateTarget', 'BatchGenerateTarget')
-GAUSSIAN_CODECS = ('MSRAHeatmap', 'UDPHeatmap', 'MegviiHeatmap', 'DARKCodec')
+# MMPose's codecs of Gaussian heatmaps, which have one alignment each
+MMPOSE_ALIGNMENTS = dict(
+    MSRAHeatmap='asymmetric',
+    UDPHeatmap='align_corners',
+    MegviiHeatmap='asymmetric',
+)
+GAUSSIAN_CODECS = (*MMPOSE_ALIGNMENTS, 'DARKCodec')
 # What runs: a base's ``train_pipeline`` may stand at the top, unused.
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 USED = ('model', *LOADERS, 'custom_hooks')

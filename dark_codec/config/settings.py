@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 
 from ..codec import DARKCodec
 from ..registry import DECODERS, ENCODERS, MODULATIONS
+from .places import MMPOSE_ALIGNMENTS
 from .tree import full_name, raw_items, type_name, unscoped
 
 # Keys of the codecs that DARKCodec may replace, which it has no use for:
@@ -64,8 +65,10 @@ def complete_codec(codec: dict, replaced: dict, use_udp: bool) -> dict:
     for key in ('input_size', 'heatmap_size'):
         codec.setdefault(key, replaced.get(key))
     codec.setdefault('sigma', gaussian_sigma(replaced))
-    if type_name(replaced) == 'UDPHeatmap':
-        codec.setdefault('alignment', 'align_corners')
+    default = _DEFAULTS['alignment']
+    alignment = MMPOSE_ALIGNMENTS.get(type_name(replaced) or '', default)
+    if alignment != default:
+        codec.setdefault('alignment', alignment)
     if codec.setdefault('use_udp', use_udp) != use_udp:
         raise ValueError(
             f'codec.use_udp={codec["use_udp"]}, but '
@@ -106,6 +109,12 @@ def gaussian_sigma(codec: dict) -> float | None:
         size = size[0] if isinstance(size, (list, tuple)) else size
         return 0.3 * ((size - 1) * 0.5 - 1) + 0.8
     return codec.get('sigma')
+
+
+def alignment_of(codec: dict) -> str:
+    """The alignment of a codec of Gaussian heatmaps, MMPose's or ours."""
+    fixed = MMPOSE_ALIGNMENTS.get(type_name(codec) or '')
+    return fixed or codec.get('alignment', _DEFAULTS['alignment'])
 
 
 def build_codec(codec: dict) -> DARKCodec:

@@ -12,14 +12,10 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..config import decoding_head
+from ..config.places import MMPOSE_ALIGNMENTS
 
 # What training and testing must have in common, as codecs name it
 _COMMON = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
-_ALIGNMENT_OF_MMPOSE = dict(
-    MSRAHeatmap='asymmetric',
-    MegviiHeatmap='asymmetric',
-    UDPHeatmap='align_corners',
-)
 
 
 def read_checkpoint(path: str | Path) -> dict:
@@ -87,7 +83,7 @@ def _shared_settings(settings: Any) -> dict[str, Any]:
         codec = KEYPOINT_CODECS.build(dict(settings))
     except (KeyError, TypeError, ValueError):
         return {}
-    alignment = _ALIGNMENT_OF_MMPOSE.get(type(codec).__name__)
+    alignment = MMPOSE_ALIGNMENTS.get(type(codec).__name__)
     if alignment is None and not isinstance(codec, DARKCodec):
         return {}  # no Gaussian heatmaps
     shared = {
