@@ -223,13 +223,14 @@ class DARKCodec(BaseKeypointCodec):
         )
 
     def batch_encode(
-        self, keypoints: Tensor, visible: Tensor
+        self, keypoints: Tensor, keypoints_visible: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Encode keypoints on the device where they lie.
 
         Args:
             keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
-            visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+            keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+                0.5 up.
 
         Returns:
             tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1 and
@@ -238,7 +239,9 @@ class DARKCodec(BaseKeypointCodec):
         points = input_to_heatmap(
             keypoints, self.input_size, self.heatmap_size, self.alignment
         )
-        return self.encoder(points, visible, self.heatmap_size, self.sigma)
+        return self.encoder(
+            points, keypoints_visible, self.heatmap_size, self.sigma
+        )
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the heatmaps of one sample.

@@ -14,6 +14,7 @@ instead: the script is there, its parser takes the arguments, and what lies in
 the repository exists.
 """
 
+import doctest
 import re
 import runpy
 import shlex
@@ -153,3 +154,14 @@ def parse(script, arguments, call, monkeypatch):
             parser_of(script)()
         except SystemExit as end:
             assert not end.code, f'{call}: refused by its parser'
+
+
+def run_session(text, names):
+    """What an interactive session prints is what the page says."""
+    session = doctest.DocTestParser().get_doctest(text, names, 'page', '', 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    printed = []
+    runner = doctest.DocTestRunner(optionflags=flags)
+    runner.run(session, out=printed.append, clear_globs=False)
+    assert not printed, ''.join(printed)
+    names.update(session.globs)
