@@ -134,13 +134,13 @@ class DARKCodec(BaseKeypointCodec):
 
     @property
     def flip_bias(self) -> float:
-        """How far to the right means over a flip test lie, in input px."""
+        """Shift to the right of means over a flip test, in input px."""
         return get_alignment(self.alignment).flip_bias(
             self.input_size[0], self.heatmap_size[0]
         )
 
     def _frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Scale and offset of :meth:`to_input`."""
+        """Compute scale and offset of :meth:`to_input`."""
         scale, offset = frame_of(
             self.input_size, self.heatmap_size, self.alignment
         )
@@ -225,7 +225,7 @@ class DARKCodec(BaseKeypointCodec):
     def batch_encode(
         self, keypoints: Tensor, keypoints_visible: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Encode keypoints on the device where they lie.
+        """Encode keypoints on their own device.
 
         Args:
             keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
@@ -269,7 +269,7 @@ class DARKCodec(BaseKeypointCodec):
     def batch_decode(
         self, batch_encoded: Tensor
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Decode a batch of heatmaps on the device where they lie.
+        """Decode a batch of heatmaps on its own device.
 
         Args:
             batch_encoded (Tensor): Heatmaps, (B, K, H, W), any floating
@@ -318,7 +318,7 @@ class DARKCodec(BaseKeypointCodec):
         )
 
     def to_input(self, points: Tensor) -> Tensor:
-        """Heatmap px to input px, as decoding does.
+        """Map heatmap px to input px, as decoding does.
 
         MMPose's estimators restore image px from these: they include what
         ``use_udp`` and ``correct_flip_shift`` ask for.
@@ -332,7 +332,7 @@ class DARKCodec(BaseKeypointCodec):
         return scale_points(points, self._scale, self._offset)
 
     def _check_size(self, heatmaps: Tensor) -> None:
-        """Whether they are the codec's; see :meth:`batch_decode`."""
+        """Check the heatmaps' size; see :meth:`batch_decode`."""
         width, height = self.heatmap_size
         check_heatmaps(heatmaps)
         size = heatmaps.shape[2:]

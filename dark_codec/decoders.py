@@ -34,7 +34,7 @@ from .registry import DECODERS, MODULATIONS, build_part
 
 
 class Decoded(NamedTuple):
-    """What a decoder found in (B, K, H, W) heatmaps.
+    """Keypoints decoded from (B, K, H, W) heatmaps.
 
     Attributes:
         points (Tensor): Keypoints (x, y) in heatmap px, (B, K, 2), float32;
@@ -56,7 +56,7 @@ class Decoded(NamedTuple):
 
     @classmethod
     def from_table(cls, table: Tensor, shape: tuple[int, int]) -> Decoded:
-        """What a table says, see :meth:`HeatmapDecoder.decode_table`.
+        """Unpack a table of :meth:`HeatmapDecoder.decode_table`.
 
         Args:
             table (Tensor): Shape (B * K, 4) or (B * K, 8), float32.
@@ -72,7 +72,7 @@ class Decoded(NamedTuple):
         return cls(rows[..., :2], rows[..., 2], rows[..., 3] > 0, covariance)
 
     def to_table(self) -> Tensor:
-        """Everything in one table, (B * K, 4 or 8): undoes `from_table`."""
+        """Pack all into one table, (B * K, 4 or 8): inverts `from_table`."""
         parts = [
             self.points.flatten(0, -2),
             self.scores.reshape(-1, 1),
@@ -98,12 +98,16 @@ class Refinement(NamedTuple):
 
 
 class HeatmapDecoder(nn.Module):
-    """Base of the decoders: finds peaks, and asks for their refinement."""
+    """Base class of decoders: finds peaks, and calls :meth:`refine`.
 
-    # a codec gives its own sigma to decoders that use one and have none
+    Attributes:
+        uses_sigma (bool): Whether a codec passes its sigma to the constructor
+            where the config has none.
+        reach (int, optional): Distance from the highest pixel that the
+            decoder reads, in heatmap px; None for the whole map.
+    """
+
     uses_sigma = False
-    # how far from the highest pixel a decoder reads, in heatmap px; None: the
-    # whole map
     reach: int | None = None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
@@ -120,17 +124,17 @@ class HeatmapDecoder(nn.Module):
 
     @property
     def recipe(self) -> Recipe | None:
-        """What a fused kernel must know to decode as this decoder does.
+        """Parameters of a fused kernel that decodes as this decoder does.
 
-        None for a decoder that no kernel knows, as those of users are: it is
-        decoded by :meth:`decode_maps`.
+        None where there is no such kernel, as for decoders of users:
+        :meth:`decode_maps` decodes.
         """
         return None
 
     def decode_maps(self, heatmaps: Tensor) -> Decoded:
         """Decode flattened heatmaps by the functions of the paper.
 
-        The reference for the kernels, and what runs where there is none.
+        Reference for the kernels, and used where there is none.
 
         Args:
             heatmaps (Tensor): Shape (M, H, W), any floating dtype.
@@ -164,8 +168,7 @@ class HeatmapDecoder(nn.Module):
         if heatmaps.requires_grad:
             heatmaps = heatmaps.detach()
         if heatmaps.dtype == torch.float64:
-            # on every device alike: finer differences must not move the
-            # arg max
+            # the argmax must not depend on digits that float32 lacks
             heatmaps = heatmaps.to(torch.float32)
         recipe = self.recipe
         kernel = kernels.pick(heatmaps) if recipe is not None else None
@@ -193,7 +196,7 @@ class HeatmapDecoder(nn.Module):
 
 
 def check_heatmaps(heatmaps: Tensor) -> None:
-    """Whether they are what decoders take.
+    """Check the type and shape of heatmaps.
 
     Args:
         heatmaps (Tensor): Shape (B, K, H, W), any floating dtype.
@@ -216,24 +219,24 @@ def check_heatmaps(heatmaps: Tensor) -> None:
 
 @DECODERS.register_module()
 class ArgmaxDecoder(HeatmapDecoder):
-    """The highest pixel itself: the paper's "no shifting"."""
+    """Decode to the highest pixel: the paper's "no shifting"."""
 
     reach = 0
 
     @property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, which may refine otherwise."""
+        """Parameters of the kernel; None for subclasses."""
         return Recipe('argmax') if type(self) is ArgmaxDecoder else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """No offset at all."""
+        """Return offsets of 0."""
         offset = torch.stack([peaks.score, peaks.score], 1) * 0
         return Refinement(offset, torch.ones_like(peaks.valid))
 
 
 @DECODERS.register_module()
 class QuarterShiftDecoder(HeatmapDecoder):
-    """The paper's "standard shifting", Eq. 1.
+    """Shift by a quarter of a pixel: the paper's "standard shifting", Eq. 1.
 
     Args:
         variant (str): ``'sign'``, what HRNet and MMPose compute, or
@@ -253,12 +256,12 @@ class QuarterShiftDecoder(HeatmapDecoder):
 
     @property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses and for the literal variant."""
+        """Parameters of the kernel; None for subclasses and 'second'."""
         known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
         return Recipe('sign') if known else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """A quarter shift for each peak."""
+        """Return quarter shifts."""
         return Refinement(
             quarter_shift(heatmaps, peaks, self.variant),
             torch.ones_like(peaks.valid),
@@ -277,7 +280,7 @@ def _checked_sigma(sigma: float | None, decoder: str) -> float:
 def _or_quarter_shift(
     refinement: Refinement, heatmaps: Tensor, peaks: Peaks
 ) -> Refinement:
-    """Quarter shifts for peaks that a decoder's own rule cannot refine."""
+    """Use quarter shifts where the decoder's own rule does not apply."""
     shift = quarter_shift(heatmaps, peaks)
     offset = torch.where(refinement.solved[:, None], refinement.offset, shift)
     return refinement._replace(offset=offset)
@@ -327,7 +330,7 @@ class TaylorDecoder(HeatmapDecoder):
 
     @property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, and for modulations of users."""
+        """Parameters of the kernel; None for parts that users wrote."""
         if type(self) is not TaylorDecoder:
             return None
         kernel, minmax = None, False
@@ -345,7 +348,7 @@ class TaylorDecoder(HeatmapDecoder):
         )
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """Taylor steps, and quarter shifts where there is none."""
+        """Return Taylor steps, or quarter shifts where not solved."""
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
         else:
@@ -391,7 +394,7 @@ class GaussianFitDecoder(HeatmapDecoder):
 
     @property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, which may refine otherwise."""
+        """Parameters of the kernel; None for subclasses."""
         if type(self) is not GaussianFitDecoder:
             return None
         return Recipe(
@@ -402,7 +405,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         )
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """Fitted centres, and quarter shifts where nothing fits."""
+        """Return fitted centres, or quarter shifts where not solved."""
         refinement = Refinement(
             *fit_gaussian(heatmaps, peaks, self.sigma, self.covariance)
         )

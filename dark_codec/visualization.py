@@ -1,4 +1,4 @@
-"""Drawing on matplotlib axes: heatmaps, keypoints, covariances, quantisation.
+"""Drawings on matplotlib axes: heatmaps, keypoints, covariances.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -74,7 +74,7 @@ def draw_heatmap(
 
 
 def show_window(ax: Axes, centre: Sequence[float], radius: float) -> Axes:
-    """Show only what lies near a point; outside of the map, grey.
+    """Limit the view to a window round a point; grey outside of the map.
 
     Args:
         ax (Axes): With a heatmap.
@@ -223,7 +223,7 @@ def draw_skeleton(
 
 
 def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
-    """Where biased encoding puts a keypoint, on the grid (the paper's Fig. 4).
+    """Draw the grid points of biased encoding (the paper's Fig. 4).
 
     Args:
         ax (Axes): Where to draw.

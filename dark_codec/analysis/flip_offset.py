@@ -1,7 +1,7 @@
 """The alignment that a network was trained with, found without labels.
 
 A network that sees a mirrored image predicts a mirrored heatmap. Its columns
-reversed ("un-flipped"), the map lies on that of the plain image only if the
+reversed ("un-flipped"), the map equals that of the plain image only if the
 alignment is flip-consistent. With stride s, `asymmetric` leaves 1 - 1/s px::
 
     plain        x / s
@@ -76,7 +76,7 @@ def flip_signature(
 
 
 def _signatures(input_size: Size, heatmap_size: Size) -> dict[str, float]:
-    """Those of all alignments; the flip-consistent ones have one name."""
+    """Return all signatures; flip-consistent alignments share a name."""
     signatures = {}
     for name in ALIGNMENTS:
         signature = flip_signature(input_size, heatmap_size, name)
@@ -85,7 +85,7 @@ def _signatures(input_size: Size, heatmap_size: Size) -> dict[str, float]:
 
 
 def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
-    """The names of the alignments that a verdict stands for."""
+    """Return the names of the alignments that a verdict stands for."""
     if verdict != CONSISTENT:
         return [verdict]
     return [name for name in ALIGNMENTS if name not in signatures]
@@ -94,7 +94,7 @@ def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
 def alignment_offset(
     input_size: Size, heatmap_size: Size, alignment: str, other: str
 ) -> np.ndarray:
-    """Return how far an alignment puts a keypoint from another's place.
+    """Return the offset between a keypoint's places in two alignments.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -125,7 +125,7 @@ def find_alignment(
     image_ids: np.ndarray | None = None,
     draws: int = 500,
 ) -> FlipOffset:
-    """Find the alignment that a network's predictions speak for.
+    """Find the alignment that a network's predictions agree with.
 
     The predictions must be finer than a pixel: argmax and the quarter shift
     move in steps, and so do their medians.
@@ -145,7 +145,7 @@ def find_alignment(
         FlipOffset: With the verdict.
 
     Raises:
-        ValueError: If shapes differ, or there is not one pair.
+        ValueError: If shapes differ, or there is no pair at all.
     """
     if plain.shape != unflipped.shape or plain.shape[2:] != (2,):
         raise ValueError(
@@ -164,7 +164,7 @@ def find_alignment(
 
 
 def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
-    """The verdict and the reason for it."""
+    """Return the verdict and the reason for it."""
     gap = max(signatures.values()) - min(signatures.values())
     if gap == 0:
         return NEITHER, 'with stride 1 the alignments do not differ in x'
@@ -237,7 +237,7 @@ def expected_offset(
 
 
 def contradiction(found: FlipOffset, alignment: str) -> str:
-    """Return the warning for a user whose config names an alignment.
+    """Return a warning if a config's alignment does not fit.
 
     Args:
         found (FlipOffset): From :func:`find_alignment`.
@@ -251,14 +251,14 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
         return ''
     if found.verdict == NEITHER:
         return (
-            f"the config says alignment='{alignment}'; the heatmaps speak "
-            f'for no alignment: {found.reason}'
+            f"the config says alignment='{alignment}'; the heatmaps fit no "
+            f'alignment: {found.reason}'
         )
     meant = ' or '.join(
         map(repr, _alignments_of(found.verdict, found.signatures))
     )
     return (
-        f"the config says alignment='{alignment}', but the heatmaps speak for "
+        f"the config says alignment='{alignment}', but the heatmaps fit "
         f'{meant}: {found.reason}. Decode with the alignment that the network '
         'was trained with'
     )

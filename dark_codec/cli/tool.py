@@ -30,11 +30,11 @@ from .missing_data import describe_missing_data
 
 
 class UserError(Exception):
-    """Something that the user can mend; the message says how."""
+    """Error that the user can fix; the message says how."""
 
 
 class _KeyValuePairs(DictAction):
-    """MMEngine's action; a pair without "=" is an error, not a crash."""
+    """MMEngine's action, but a pair without "=" is a parser error."""
 
     def __call__(
         self,
@@ -66,11 +66,11 @@ def run_tool(main: Callable[[], None]) -> None:
 
 
 def _end_distributed() -> None:
-    """End the process group, and with gloo the process.
+    """Destroy the process group, and with gloo exit the process.
 
-    DDP keeps the threads of gloo alive. One that lets go of a tensor while the
-    interpreter is taken down cannot get its lock, and aborts the process after
-    all is done (seen twice in some hundred runs).
+    DDP keeps the threads of gloo alive. One that releases a tensor while the
+    interpreter shuts down cannot acquire its lock, and aborts the process at
+    its very end (seen twice in some hundred runs).
     """
     backend = dist.get_backend()
     dist.destroy_process_group()
@@ -115,7 +115,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='what started the processes (default: none)',
     )
-    # torch.distributed.launch of torch 1 passes it with an underscore.
+    # torch.distributed.launch of torch 1 passes it with an underscore
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
@@ -153,7 +153,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
 
 
 def _plainly(error: Exception) -> str:
-    """MMEngine's error of a dict over a list, as a sentence on codecs."""
+    """Explain MMEngine's error of a dict merged into a list of codecs."""
     text = str(error)
     if text.startswith('codec={') and "<class 'list'>" in text:
         return (
@@ -167,14 +167,14 @@ def load_config(args: argparse.Namespace) -> Config:
     """Read the config file and merge the arguments that the tools share."""
     cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    # MMEngine reads it; mpirun has a name of its own for it.
+    # MMEngine reads it; mpirun has another name for it
     rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', args.local_rank)
     os.environ.setdefault('LOCAL_RANK', str(rank))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
-    # Older MMPose configs name the settings of the data preprocessor so.
+    # name of the data preprocessor in older MMPose configs
     if 'preprocess_cfg' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
     return cfg
@@ -232,7 +232,7 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
 
 
 def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
-    """Make sure that `path` can be written when the run is over."""
+    """Check that `path` can be written when the run is over."""
     if not path.endswith(suffixes):
         raise UserError(
             f'{option} {path}: the name must end in ' + ', '.join(suffixes)
@@ -244,12 +244,12 @@ def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
 
 
 def check_folder(option: str, path: str, folder: str | None = None) -> None:
-    """Make a folder, and make sure that something can be written into it.
+    """Make a folder, and check that it is writable.
 
     Args:
-        option: What has named it.
-        path: As the user has written it.
-        folder: If it is not `path` itself.
+        option: The option that names it.
+        path: The path as the user has written it.
+        folder: The folder, if it is not `path` itself.
     """
     folder = os.path.abspath(path if folder is None else folder)
     try:
@@ -261,18 +261,18 @@ def check_folder(option: str, path: str, folder: str | None = None) -> None:
 
 
 def _check_folders(cfg: Config) -> None:
-    """Make sure that a run can write what it is to write."""
-    if cfg.get('work_dir') is not None:  # what only draws has none
+    """Check that the folders of a run's output are writable."""
+    if cfg.get('work_dir') is not None:  # drawing tools have none
         check_folder('--work-dir', cfg.work_dir)
     hook = cfg.get('default_hooks', {}).get('visualization') or {}
     pictures = hook.get('out_dir')
-    # else MMPose makes it below the run's own folder in the work dir
+    # a relative one is below the run's own folder in the work dir
     if pictures is not None and os.path.isabs(pictures):
         check_folder('--show-dir', pictures)
 
 
 def check_checkpoint(path: str) -> dict:
-    """Read weights, and return them; those on the web are not looked at."""
+    """Read and return a local checkpoint; a URL is not checked."""
     if '://' in path:
         return {}
     if not os.path.isfile(os.path.expanduser(path)):
@@ -286,7 +286,7 @@ def check_checkpoint(path: str) -> dict:
 
 
 def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
-    """Say so if a checkpoint was trained under another codec, and test it."""
+    """Warn if a checkpoint was trained with another codec."""
     differences = codec_differences(checkpoint, head_decoder(cfg))
     if differences:
         print_log(
@@ -298,7 +298,7 @@ def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
 
 
 def head_decoder(cfg: Config) -> dict:
-    """The codec config of the head, of the finest level; {} without one."""
+    """Return the head's codec config, of the finest level; {} if none."""
     try:
         _, head = decoding_head(cfg)
     except ValueError:
@@ -308,7 +308,7 @@ def head_decoder(cfg: Config) -> dict:
 
 
 def carry_codec(cfg: Config) -> Config:
-    """Apply the codec of a config, in place; what is wrong is the user's."""
+    """Apply the codec of a config, in place; errors are user errors."""
     try:
         return apply_codec(cfg)
     except (KeyError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A config's ``codec``, carried to where it is used whenever it is read."""
+"""Completion of configs: the ``codec`` is copied to where it is used."""
 
 from .apply import apply_codec
 from .on_read import install

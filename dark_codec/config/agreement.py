@@ -1,4 +1,4 @@
-"""Whether all that a config says of its DARKCodec is the same."""
+"""Check that all places of a config have the same DARKCodec."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     """Refuse a head or target whose DARKCodec is not the top-level one.
 
     Where all places have the same one, it stems from a base or from an
-    earlier completion, and the top-level codec may replace it. So it may what
-    a file that this one is based on had as its codec.
+    earlier completion, and the top-level codec may replace it; likewise where
+    a place has the codec of a file that this one is based on.
 
     Args:
         cfg (Config): A config whose top-level ``codec`` is DARKCodec.
@@ -26,7 +26,7 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     Raises:
         ValueError: With the place that has another DARKCodec.
     """
-    # the levels of a list have sigmas of their own
+    # the levels of a list differ in sigma
     found = [
         (path, level, isinstance(codec, (list, tuple)))
         for path, codec in codec_places(cfg)
@@ -53,7 +53,7 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
 
 
 def _codecs_of_bases(file: str | None) -> list:
-    """The codecs of all files that a config file is based on."""
+    """Return the codecs of all files that a config file is based on."""
     found = []
     try:
         for base in Config._get_base_files(file) if file else []:
@@ -61,7 +61,7 @@ def _codecs_of_bases(file: str | None) -> list:
             codec = Config._file2dict(path)[0].get('codec')
             found += [*as_levels(codec), *_codecs_of_bases(path)]
     except (OSError, RuntimeError, SyntaxError):
-        pass  # moved since, or lazy: nothing to be known
+        pass  # moved since, or lazy: unknown
     return found
 
 
@@ -75,7 +75,7 @@ def check_explicit(cfg: Config) -> None:
     model = cfg.get('model') or {}
     if not isinstance(model.get('head'), dict):
         return
-    # a val_dataloader may have targets of its own kind
+    # a val_dataloader may have other targets
     places: dict[str, Any] = {
         path: codec
         for path, codec in codec_places(cfg)
@@ -106,7 +106,7 @@ def check_explicit(cfg: Config) -> None:
 
 
 def _check_warps(cfg: Config, decoder: dict) -> None:
-    """The crops must be of the size and the kind that the codec assumes."""
+    """Check the crops' size and kind against the codec."""
     codec = build_codec(decoder)
     for path, warp in warps(cfg):
         found = dict(

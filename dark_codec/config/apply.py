@@ -1,4 +1,4 @@
-"""Two lines of a config, carried to every place that needs them."""
+"""Copy the codec of a config to every place that uses it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def apply_codec(cfg: Config) -> Config:
 
     In MMEngine's configs a ``codec`` redefined over a base changes nothing
     by itself: the base has already copied its own codec to where it is used.
-    This carries the top-level ``codec`` to every ``GenerateTarget``, to
+    This copies the top-level ``codec`` to every ``GenerateTarget``, to
     ``TopdownAffine.input_size`` and to the head's decoder, removes keys
     inherited from the codec it replaces, and sets
     ``model.test_cfg.shift_heatmap`` to what the alignment needs. One line of
@@ -42,8 +42,8 @@ def apply_codec(cfg: Config) -> Config:
     workers send keypoints, and the heatmaps are rendered on the training
     device by :class:`BatchGenerateTarget`, which replaces GenerateTarget.
 
-    A config whose ``codec`` is another one is returned as it is, unless
-    DARKCodec stands in some of its places: these must then agree.
+    A config with another ``codec`` is returned as it is, unless some of its
+    places have a DARKCodec: these must then agree.
 
     Args:
         cfg (Config): A whole config. It is changed in place.
@@ -52,9 +52,9 @@ def apply_codec(cfg: Config) -> Config:
         Config: ``cfg``.
 
     Raises:
-        ValueError: If DARKCodec cannot be meant here: the model does not
-            predict Gaussian heatmaps, sizes disagree, a key is unknown; or
-            if it seems to be meant, and is misspelt.
+        ValueError: If DARKCodec cannot be used: the model does not predict
+            Gaussian heatmaps, sizes disagree, or a key is unknown; or if it
+            is misspelt.
     """
     check_spelling(cfg)
     codec = cfg.get('codec')
@@ -87,7 +87,7 @@ def apply_codec(cfg: Config) -> Config:
 
 
 def _replaced_codec(cfg: Config) -> dict:
-    """The codec that the head would decode with, a Gaussian heatmap's."""
+    """Return the codec of Gaussian heatmaps that the head has so far."""
     path, head = decoding_head(cfg)
     decoder: Any = head.get('decoder')
     name = type_name(decoder)

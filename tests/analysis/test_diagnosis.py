@@ -115,7 +115,7 @@ def test_the_alignment_is_found_without_labels(rng, alignment, stride):
         agrees = (configured == 'asymmetric') == asymmetric
         assert (warning == '') == agrees
         if not agrees:
-            meant = "for 'asymmetric'" if asymmetric else "or 'align_corners'"
+            meant = "fit 'asymmetric'" if asymmetric else "or 'align_corners'"
             assert configured in warning and meant in warning
 
 
