@@ -21,8 +21,25 @@ from .functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+_DASHES = ('-', '--', '-.', ':')
 
 Points = Mapping[str, Sequence[float]]
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return color, marker and dashes of a line; the first twelve differ.
+
+    Args:
+        number (int): Number of the line, from 0.
+
+    Returns:
+        dict[str, Any]: Arguments of :meth:`Axes.plot`.
+    """
+    return dict(
+        color=COLORS[number % len(COLORS)],
+        marker=MARKERS[number % len(MARKERS)],
+        linestyle=_DASHES[number % len(_DASHES)],
+    )
 
 
 def draw_heatmap(

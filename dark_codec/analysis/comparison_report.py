@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dumps.reader import HeatmapDump
-from ..visualization import COLORS, MARKERS
+from ..visualization import line_style
 from .bootstrap import Estimate
 from .comparison import Interval
 from .decoders_by_name import Sweep
@@ -227,9 +227,9 @@ def draw_differences(rows: Rows) -> Figure:
     for ax, name in zip(axes, names):
         for y, row in enumerate(rows.values()):
             value, low, high = row.intervals[name].difference
-            color = COLORS[y % len(COLORS)]
-            ax.plot([low, high], [y, y], color=color)
-            ax.plot(value, y, MARKERS[y % len(MARKERS)], color=color)
+            style = line_style(y)
+            ax.plot([low, high], [y, y], color=style['color'])
+            ax.plot(value, y, **style)
         ax.axvline(0, color='0.6', linewidth=1)
         ax.set_yticks(range(len(rows)), list(rows))
         ax.invert_yaxis()
@@ -250,8 +250,9 @@ def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
             ]
             value, low, high = zip(*estimates)
             x = list(decoders)
-            ax.plot(x, value, color=COLORS[i], marker=MARKERS[i], label=family)
-            ax.fill_between(x, low, high, color=COLORS[i], alpha=0.15)
+            style = line_style(i)
+            ax.plot(x, value, label=family, **style)
+            ax.fill_between(x, low, high, color=style['color'], alpha=0.15)
     axes[0].legend(fontsize=8)
     figure.supxlabel(sweep.label, fontsize=9)
     first = next(iter(rows))
