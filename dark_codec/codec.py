@@ -10,7 +10,6 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded, check_heatmaps
 from .functional import (
     frame_of,
     get_alignment,
@@ -18,6 +17,7 @@ from .functional import (
     scale_covariance,
     scale_points,
 )
+from .heatmap_decoder import Decoded, check_heatmaps
 from .registry import DECODERS, ENCODERS, build_part
 
 
@@ -60,11 +60,11 @@ class DARKCodec(BaseKeypointCodec):
         sigma (float, optional): Standard deviation of the Gaussians in
             heatmap px. Defaults to a 32nd of the heatmap's height, the
             paper's 1, 2 and 3 for inputs of 128x96, 256x192 and 384x288.
-        encoder (str | dict): ``UnbiasedEncoder`` (the default) or
-            ``BiasedEncoder``.
-        decoder (str | dict): ``TaylorDecoder`` (the default, with
-            ``GaussianModulation``), ``QuarterShiftDecoder`` or
-            ``ArgmaxDecoder``.
+        encoder (str | dict): A registered encoder: ``UnbiasedEncoder`` (the
+            default) or ``BiasedEncoder``.
+        decoder (str | dict): A registered decoder: ``TaylorDecoder`` (the
+            default, with ``GaussianModulation``), ``GaussianFitDecoder``,
+            ``QuarterShiftDecoder`` or ``ArgmaxDecoder``.
         alignment (str): How input px map to heatmap px: ``'asymmetric'``
             (the default; MMPose's MSRA codec, for weights trained with it),
             ``'half_pixel'`` or ``'align_corners'``; see

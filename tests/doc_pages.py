@@ -132,7 +132,7 @@ def check_command(words, monkeypatch):
         return
     known = (ROOT / script).read_text()
     if launched := re.search(r'\b(train|test)\.py', known):
-        known += (ROOT / 'dark_codec/cli/tool.py').read_text()
+        known += (ROOT / 'dark_codec/cli/arguments.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
     for word in arguments:
         option = word.partition('=')[0]

@@ -25,14 +25,14 @@ from ..deployment import (
     session_of,
 )
 from ..engine import AtomicLocalBackend
-from .metainfo import describe_bad_metainfo
-from .tool import (
-    UserError,
+from .config import (
     carry_codec,
     check_checkpoint,
     head_decoder,
     warn_of_another_codec,
 )
+from .errors import UserError
+from .metainfo import describe_bad_metainfo
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..engine import AtomicLocalBackend
-from .tool import check_output
+from .outputs import check_output
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 
