@@ -145,6 +145,19 @@ def documented_comparison():
     return [COMPARE, *arguments, '--draws=2']
 
 
+@pytest.mark.parametrize('job', ['report', 'sweep', 'of patch'])
+def test_a_log_gets_the_report_only(folder, job):
+    """Neither bars nor what metrics print: the table and where it lies."""
+    code, output = ended(folder, job)
+    assert code == 0, output
+    assert not re.search(r'[\r\x1b━]|>>>|Loading and preparing', output)
+    lines = output.splitlines()
+    assert lines[0].startswith('# ')
+    assert lines[-1].startswith('More in ')
+    table = [line for line in lines if line.startswith('|')]
+    assert len(lines) - len(table) < 20, output
+
+
 def test_the_docs_run(folder, monkeypatch, capsys):
     code, output = ended(folder, 'docs')
     assert code == 0, output
