@@ -1,9 +1,10 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
+from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
+from .missing_weights import explain_downloads
 from .tool import (
-    UserError,
     add_cfg_options,
     add_common_arguments,
     add_run_arguments,
@@ -32,6 +33,7 @@ __all__ = [
     'describe_bad_metainfo',
     'describe_missing_data',
     'enable_hook',
+    'explain_downloads',
     'head_decoder',
     'load_config',
     'prepare',

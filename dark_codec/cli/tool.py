@@ -25,12 +25,10 @@ from ..engine import (
     leave,
     read_checkpoint,
 )
+from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
-
-
-class UserError(Exception):
-    """Something that the user can mend; the message says how."""
+from .missing_weights import check_weights
 
 
 class _KeyValuePairs(DictAction):
@@ -224,6 +222,8 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     wrong = describe_bad_metainfo(cfg, loops)
     if wrong:
         raise UserError(wrong)
+    if 'train' in loops:
+        check_weights(cfg)
     carry_codec(cfg)
     if 'test' in loops:
         warn_of_another_codec(cfg, checkpoint)
