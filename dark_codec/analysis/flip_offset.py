@@ -30,6 +30,9 @@ ASYMMETRIC, CONSISTENT, NEITHER = 'asymmetric', 'flip-consistent', 'neither'
 # plain and un-flipped predictions are off by half a pixel, in opposite
 # directions.
 _ROUNDED = {'': 0.0, ', rounded down': -1.0, ', rounded up': 1.0}
+# images from which a warning is worth something: intervals of fewer are too
+# narrow
+_FEWEST = 20
 
 
 class FlipOffset(NamedTuple):
@@ -44,6 +47,11 @@ class FlipOffset(NamedTuple):
         verdict (str): 'asymmetric', 'flip-consistent' (`half_pixel` or
             `align_corners`) or 'neither'.
         reason (str): Why.
+        memorised (dict[str, float]): What theory says of x where the network
+            has learnt these very images by training on them, for
+            'asymmetric' and 'flip-consistent'. A mirrored training crop lies
+            one input px from the mirrored input of the flip test.
+        images (int): How many images there were.
     """
 
     offset: Estimate
@@ -51,6 +59,8 @@ class FlipOffset(NamedTuple):
     signatures: dict[str, float]
     verdict: str
     reason: str
+    memorised: dict[str, float]
+    images: int
 
 
 def flip_signature(
@@ -114,7 +124,7 @@ def find_alignment(
     image_ids: np.ndarray | None = None,
     draws: int = 500,
 ) -> FlipOffset:
-    """Find the alignment that a network's predictions speak for.
+    """Find the alignment that a network's predictions match.
 
     The predictions must be finer than a pixel: argmax and the quarter shift
     move in steps, and so do their medians.
@@ -144,7 +154,8 @@ def find_alignment(
     apart = np.asarray(plain, np.float64) - unflipped
     if np.isnan(apart).any(-1).all():
         raise ValueError('no keypoint is predicted both plain and un-flipped')
-    offset = bootstrap(median, by_image(apart, image_ids), draws=draws)
+    images = by_image(apart, image_ids)
+    offset = bootstrap(median, images, draws=draws)
     signatures = {
         name: flip_signature(input_size, heatmap_size, alignment)
         for name, alignment in (
@@ -152,9 +163,19 @@ def find_alignment(
             (CONSISTENT, 'half_pixel'),
         )
     }
+    one_pixel = heatmap_size[0] / input_size[0]
+    memorised = {name: x + one_pixel for name, x in signatures.items()}
     verdict, reason = _judge(offset, signatures)
+    if verdict == NEITHER:
+        reason += _of_memory(offset.value[0], signatures, memorised)
     return FlipOffset(
-        offset, robust_std(apart, offset.value), signatures, verdict, reason
+        offset,
+        robust_std(apart, offset.value),
+        signatures,
+        verdict,
+        reason,
+        memorised,
+        len(images),
     )
 
 
@@ -190,6 +211,20 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
         )
     reason = f'{text} is nearest to {near}, {known[near]:.3f}'
     return (near if near in signatures else NEITHER), reason
+
+
+def _of_memory(
+    x: float, signatures: dict[str, float], memorised: dict[str, float]
+) -> str:
+    """What may be said for a network that has memorised the images."""
+    gap = signatures[ASYMMETRIC] - signatures[CONSISTENT]
+    near = _nearest(memorised, x)
+    if abs(x - memorised[near]) >= gap / 4:
+        return ''
+    return (
+        f'; {near} gives {memorised[near]:.3f} on training images that the '
+        'network has memorised'
+    )
 
 
 def _nearest(known: dict[str, float], x: float) -> str:
@@ -239,17 +274,20 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
         alignment (str): The config's.
 
     Returns:
-        str: Empty if the predictions do not contradict it.
+        str: Empty if the predictions do not contradict it, or come from
+        less than 20 images.
     """
     if found.signatures[ASYMMETRIC] == found.signatures[CONSISTENT]:
         return ''
     configured = ASYMMETRIC if alignment == ASYMMETRIC else CONSISTENT
-    if found.verdict == configured:
+    if found.verdict == configured or found.images < _FEWEST:
         return ''
     if found.verdict == NEITHER:
+        if _agrees(found, configured):
+            return ''
         return (
-            f"the config says alignment='{alignment}'; the heatmaps speak "
-            f'for no alignment: {found.reason}'
+            f"the config says alignment='{alignment}'; the heatmaps match "
+            f'no alignment: {found.reason}'
         )
     meant = (
         "'asymmetric'"
@@ -257,7 +295,17 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
         else "'half_pixel' or 'align_corners'"
     )
     return (
-        f"the config says alignment='{alignment}', but the heatmaps speak for "
+        f"the config says alignment='{alignment}', but the heatmaps match "
         f'{meant}: {found.reason}. Decode with the alignment that the network '
         'was trained with'
+    )
+
+
+def _agrees(found: FlipOffset, name: str) -> bool:
+    """Whether the offset may be that of an alignment, memorised or not."""
+    gap = found.signatures[ASYMMETRIC] - found.signatures[CONSISTENT]
+    (low, low_y), (high, high_y) = found.offset.low, found.offset.high
+    return max(low_y, -high_y) <= gap / 4 and any(
+        low - gap / 4 < theory[name] < high + gap / 4
+        for theory in (found.signatures, found.memorised)
     )
