@@ -4,6 +4,7 @@ The sources are the whole repository, so that a link that works on GitHub works
 here as well, from and to the README and the pages beside configs and projects.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,6 +34,9 @@ include_patterns = [
 ]
 exclude_patterns = ['.*', 'data', 'docs/_build', 'outputs', 'work_dirs']
 html_theme = 'furo'
+html_static_path = ['site']
+html_css_files = ['copy.css']
+html_js_files = ['copy.js']
 html_title = f'dark_codec {release}'
 
 # links to headings, as GitHub names them
@@ -48,6 +52,20 @@ def is_skipped(app, what, name, obj, skip, options):
     return True if type(obj).__name__ == '_tuplegetter' else None
 
 
+def finish(app, exception):
+    """Add what Sphinx does not see: the entrance, and the README's picture.
+
+    It is in HTML, for light and dark pages.
+    """
+    if exception is None and app.builder.name == 'html':
+        shutil.copy(HERE / 'site' / 'index.html', app.outdir)
+        for picture in (HERE / 'images' / 'concepts').glob('glance*.png'):
+            folder = Path(app.outdir) / 'docs' / 'images' / 'concepts'
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, folder)
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect('build-finished', finish)
     app.connect('autodoc-skip-member', is_skipped)

@@ -18,6 +18,7 @@ from .config import (
 from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
+from .missing_weights import explain_downloads
 from .outputs import check_folder, check_output
 from .tool import run_tool
 
@@ -33,6 +34,7 @@ __all__ = [
     'describe_bad_metainfo',
     'describe_missing_data',
     'enable_hook',
+    'explain_downloads',
     'head_decoder',
     'load_config',
     'prepare',

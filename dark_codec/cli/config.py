@@ -20,6 +20,7 @@ from ..engine import codec_differences, read_checkpoint
 from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
+from .missing_weights import check_weights
 from .outputs import check_folder
 
 
@@ -117,6 +118,8 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     wrong = describe_bad_metainfo(cfg, loops)
     if wrong:
         raise UserError(wrong)
+    if 'train' in loops:
+        check_weights(cfg)
     carry_codec(cfg)
     if 'test' in loops:
         warn_of_another_codec(cfg, checkpoint)

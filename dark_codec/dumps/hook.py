@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from ..decoders import GaussianFitDecoder
+from ..engine.progress import Progress
 from .format import DumpError, DumpInfo
 from .reader import FlipPoints
 from .writer import write_head, write_shard
@@ -92,12 +93,20 @@ class DumpHook(Hook):
         folder (Path): Of the dump.
         info (DumpInfo): Properties of the dump.
         config (str): Text of a config file, which goes with the dump.
+        progress (Progress, optional): Shows the batches that are done.
     """
 
-    def __init__(self, folder: Path, info: DumpInfo, config: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        info: DumpInfo,
+        config: str,
+        progress: Progress | None = None,
+    ) -> None:
         self.folder = folder
         self.info = info
         self.config = config
+        self._progress = progress
         self._decoder = GaussianFitDecoder(info.codec['sigma'])
         self._maps: list[np.ndarray] = []
         self._flips: list[FlipPoints] = []
@@ -137,8 +146,10 @@ class DumpHook(Hook):
             plain, flipped = halves
             self._flips.append(self._flip_points(plain, flipped, outputs[0]))
         self._samples += outputs
-        last = batch_idx + 1 == len(runner.test_dataloader)
-        if last or len(self._samples) == self.info.shard_size:
+        done, total = batch_idx + 1, len(runner.test_dataloader)
+        if self._progress is not None:
+            self._progress.update(done, total=total)
+        if done == total or len(self._samples) == self.info.shard_size:
             self._write()
 
     def _flip_points(

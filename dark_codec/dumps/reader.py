@@ -246,5 +246,6 @@ class HeatmapDump:
             raise DumpError(
                 f'{type(decoder).__name__} reads {need}, but {self.folder} '
                 f'holds patches of {radius} px round the peaks: dump with '
-                "--full, or take a decoder that reads less (rescale='max')"
+                '--full, or take a decoder that reads less, such as '
+                "dark-max (TaylorDecoder with rescale='max')"
             )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import barrier
+from mmengine.dist import barrier, is_main_process
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
 from ..analysis.decoding import codec_config
+from ..engine.progress import Progress
 from ..version import __version__
 from .format import DumpInfo
 from .hook import DumpHook
@@ -133,7 +136,12 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
         type='ShardSampler', shards=missing, shard_size=info.shard_size
     )
     cfg.test_dataloader.drop_last = False
+    # only a last line: the progress has its own
+    logger = dict(type='LoggerHook', interval=sys.maxsize)
+    cfg.setdefault('default_hooks', {})['logger'] = logger
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(DumpHook(folder, info, config))
-    runner.test()
+    progress = Progress('Predicting') if is_main_process() else None
+    runner.register_hook(DumpHook(folder, info, config, progress))
+    with progress or nullcontext():
+        runner.test()
     barrier()

@@ -83,6 +83,10 @@ class Progress:
         self.total = self.total if total is None else total
         self._shown.update(done, self.total, note)
 
+    def advance(self) -> None:
+        """Say that one more step is done."""
+        self.update(self.done + 1)
+
     def __enter__(self) -> Progress:
         self._shown.start()
         return self

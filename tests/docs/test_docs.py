@@ -138,6 +138,14 @@ def test_sphinx_builds_the_pages_without_warnings(sandbox):
     api = (sandbox / 'html/docs/api.html').read_text()
     for name in ('DARKCodec.batch_decode', 'fit_gaussian', 'config_path'):
         assert name in api
+    site = sandbox / 'html'
+    assert 'url=docs/index.html' in (site / 'index.html').read_text()
+    start = (site / 'docs/index.html').read_text()
+    assert 'copy.js' in start and (site / '_static/copy.js').is_file()
+    for text in (start, (site / 'README.html').read_text()):
+        for picture in re.findall(r'(?:src|srcset)="([^":]+\.png)"', text):
+            folder = 'docs' if text is start else '.'
+            assert (site / folder / picture).is_file(), picture
 
 
 def test_figures_of_the_concepts_are_drawn_again(tmp_path):

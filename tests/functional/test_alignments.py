@@ -111,7 +111,7 @@ def test_a_new_alignment_is_diagnosed(rng, corners):
     found = find_alignment(plain, plain + [0.25, 0] + noise, *sizes)
     assert found.verdict == corners
     assert contradiction(found, corners) == ''
-    assert "fit 'corners'" in contradiction(found, 'half_pixel')
+    assert "match 'corners'" in contradiction(found, 'half_pixel')
     # half an input px
     offset = expected_offset(found, *sizes, 'half_pixel')
     np.testing.assert_allclose(offset, -0.125, atol=1e-6)
