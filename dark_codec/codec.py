@@ -216,10 +216,10 @@ class DARKCodec(BaseKeypointCodec):
                 f'{keypoints.shape[:2]}, got {visible.shape}'
             )
         heatmaps, weights = self.batch_encode(
-            torch.from_numpy(keypoints)[None], torch.from_numpy(visible)[None]
+            torch.from_numpy(keypoints[None]), torch.from_numpy(visible[None])
         )
         return dict(
-            heatmaps=heatmaps[0].numpy(), keypoint_weights=weights[0].numpy()
+            heatmaps=heatmaps.numpy()[0], keypoint_weights=weights.numpy()[0]
         )
 
     def batch_encode(

@@ -6,6 +6,8 @@ to :class:`dark_codec.Decoded`, and so also the unit that is exported.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,7 @@ class ArgmaxDecoder(HeatmapDecoder):
 
     reach = 0
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """Parameters of the kernel; None for subclasses."""
         return Recipe('argmax') if type(self) is ArgmaxDecoder else None
@@ -66,7 +68,7 @@ class QuarterShiftDecoder(HeatmapDecoder):
         self.variant = variant
         self.reach = 1 if variant == 'sign' else None
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """Parameters of the kernel; None for subclasses and 'second'."""
         known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
@@ -140,7 +142,7 @@ class TaylorDecoder(HeatmapDecoder):
             self.reach = getattr(self.modulation, 'reach', None)
             self._smoothing_variance = kernel_variance(self.modulation.kernel)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """Parameters of the kernel; None for parts that users wrote."""
         if type(self) is not TaylorDecoder:
@@ -204,7 +206,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         self.covariance = covariance
         self.reach = window_radius(self.sigma)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe | None:
         """Parameters of the kernel; None for subclasses."""
         if type(self) is not GaussianFitDecoder:
