@@ -36,10 +36,10 @@ class Alignment:
     min_length: int = 1
 
     def flip_gap(self, w: int, width: int) -> float:
-        """Return how far a flip test moves the heatmap to the left.
+        """Return the distance between the two heatmaps of a flip test.
 
-        That is, the distance of the mirrored image's heatmap, mirrored back,
-        from the plain one. An alignment is flip-consistent if it is 0.
+        How far the plain heatmap lies to the right of the mirrored image's,
+        mirrored back. An alignment is flip-consistent if it is 0.
 
         Args:
             w (int): Width of the input, in input px.
@@ -60,7 +60,7 @@ class Alignment:
         return round(mirrored - (width - 1), 9) + 0.0
 
     def flip_bias(self, w: int, width: int) -> float:
-        """Return how far to the right means over MMPose's flip test lie.
+        """Return the shift to the right of means over MMPose's flip test.
 
         Args:
             w (int): Width of the input, in input px.

@@ -1,6 +1,6 @@
 """Coordinates between the input frame and the heatmap frame.
 
-How the one lies in the other is the alignment, see
+The mapping between them is the alignment, see
 :mod:`dark_codec.functional.alignments`.
 """
 
@@ -18,7 +18,7 @@ Pair = tuple[float, float]
 def frame_of(
     input_size: Size, heatmap_size: Size, alignment: str
 ) -> tuple[Pair, Pair]:
-    """Where the heatmap lies in the input.
+    """Return the scale and offset of the heatmap in the input.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -30,7 +30,7 @@ def frame_of(
         (x, y): input px = heatmap px * scale + offset.
 
     Raises:
-        ValueError: If ``alignment`` is unknown or cannot be had with these
+        ValueError: If ``alignment`` is unknown or does not fit these
             sizes.
     """
     kind = get_alignment(alignment)
@@ -45,7 +45,7 @@ def frame_of(
 
 
 def scale_points(points: Tensor, scale: Pair, offset: Pair) -> Tensor:
-    """Points (x, y) * scale + offset, (..., 2), float32.
+    """Scale and shift points (x, y), (..., 2), float32.
 
     By Python numbers for each axis: a tensor of two would have to be copied
     to the device at every call.
@@ -72,7 +72,7 @@ def input_to_heatmap(
         Tensor: Points in heatmap px, shape (..., 2), float32.
 
     Raises:
-        ValueError: If ``alignment`` is unknown or cannot be had with these
+        ValueError: If ``alignment`` is unknown or does not fit these
             sizes.
 
     Examples:
@@ -124,7 +124,7 @@ def covariance_to_input(
 
 
 def scale_covariance(covariance: Tensor, x: float, y: float) -> Tensor:
-    """What stretching x and y by these factors makes of covariances.
+    """Scale covariances by factors of x and y.
 
     Args:
         covariance (Tensor): Shape (..., 2, 2), x first.
