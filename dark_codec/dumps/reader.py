@@ -212,7 +212,7 @@ class HeatmapDump:
             raise DumpError(
                 f'{folder} is not complete: {len(missing)} of {len(paths)} '
                 f'shards are missing, such as {missing[0]}; dump again into '
-                'the same folder, which goes on from there'
+                'the same folder, which continues from there'
             )
         self.shards: Sequence[Shard] = _Shards(paths, self.info)
 
