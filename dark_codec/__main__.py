@@ -1,4 +1,4 @@
-"""``python -m dark_codec``: what is installed, what decodes, what is wrong."""
+"""``python -m dark_codec``: versions, kernels and problems."""
 
 import sys
 
@@ -6,7 +6,7 @@ from dark_codec.cli.environment import describe_environment
 
 
 def main() -> None:
-    """Print it; the exit code is 1 if something is wrong."""
+    """Print the environment; exit with 1 if there are problems."""
     lines, problems = describe_environment()
     print('\n'.join(lines))
     for problem in problems:

@@ -1,25 +1,26 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
-from .errors import UserError
-from .metainfo import describe_bad_metainfo
-from .missing_data import describe_missing_data
-from .missing_weights import explain_downloads
-from .tool import (
+from .arguments import (
     add_cfg_options,
     add_common_arguments,
     add_run_arguments,
+)
+from .config import (
     carry_codec,
     check_checkpoint,
-    check_folder,
-    check_output,
     enable_hook,
     head_decoder,
     load_config,
     prepare,
     read_config,
-    run_tool,
     warn_of_another_codec,
 )
+from .errors import UserError
+from .metainfo import describe_bad_metainfo
+from .missing_data import describe_missing_data
+from .missing_weights import explain_downloads
+from .outputs import check_folder, check_output
+from .tool import run_tool
 
 __all__ = [
     'UserError',

@@ -1,4 +1,4 @@
-"""What dark_codec finds around it, and whether that fits together."""
+"""Description of the environment, and check that its parts fit together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WIDTH = 14
 
 
 def describe_environment() -> tuple[list[str], list[str]]:
-    """Say what is installed, what decodes on which device, and what is wrong.
+    """Describe versions and kernels of each device, and collect problems.
 
     Returns:
         tuple[list[str], list[str]]: Lines to print, and problems.

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something that the user can mend; the message says how."""
+    """Error that the user can fix; the message says how."""

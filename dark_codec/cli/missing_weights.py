@@ -1,4 +1,4 @@
-"""Say which weights a training cannot have, and what to do then."""
+"""Check that pretrained weights exist, and explain failed downloads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .errors import UserError
 
 
 def check_weights(cfg: Config) -> None:
-    """Make sure that the files a model begins with are there.
+    """Check that the files of pretrained weights exist.
 
     Args:
-        cfg: Config of a runner. What it names on the web is not looked at.
+        cfg: Config of a runner; URLs are not checked.
 
     Raises:
         UserError: Names the files and their settings.

@@ -1,4 +1,4 @@
-"""Run a network over its test set, and dump the heatmaps it predicts."""
+"""Run a network over its test set, and dump the predicted heatmaps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DTYPES = ('float32', 'float16')
 
 
 def hash_config(cfg: Config) -> dict[str, str]:
-    """Hash the parts of a config that its predictions follow from.
+    """Hash the parts of a config that determine its predictions.
 
     Args:
         cfg (Config): As the user wrote it, before ``prepare_distributed``.
@@ -51,7 +51,7 @@ def hash_config(cfg: Config) -> dict[str, str]:
 
 
 def hash_checkpoint(path: str) -> str:
-    """SHA-256 of a file; a URL stands for itself."""
+    """Return the SHA-256 of a file; of a URL, the URL."""
     if '://' in path:
         return path
     digest = hashlib.sha256()
@@ -68,7 +68,7 @@ def plan_dump(
     dtype: str = 'float32',
     shard_size: int = 256,
 ) -> DumpInfo:
-    """Say what a dump will be.
+    """Return the properties of a dump before it is made.
 
     Args:
         cfg (Config): As for ``tools/test.py``, with ``load_from``, after
@@ -112,9 +112,8 @@ def plan_dump(
 def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
     """Run the network over the samples that a dump does not hold yet.
 
-    Distributed, each process runs and writes its share of the shards. A run
-    that was interrupted is taken up where it was, by any number of
-    processes.
+    In a distributed run each process writes its share of the shards. An
+    interrupted run can be resumed by any number of processes.
 
     Args:
         cfg (Config): As for :func:`plan_dump`. It is changed in place.
@@ -131,7 +130,7 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
         return
     config = cfg.pretty_text
     cfg.model.setdefault('test_cfg', {}).update(output_heatmaps=True)
-    cfg.test_evaluator = []  # a part of the test set is nothing to score
+    cfg.test_evaluator = []  # a part of the test set cannot be scored
     # update() would merge the keys of two samplers
     cfg.test_dataloader.sampler = dict(
         type='ShardSampler', shards=missing, shard_size=info.shard_size

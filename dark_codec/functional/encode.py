@@ -17,12 +17,14 @@ from .coords import Size
 # Of an exponential; less is 0. Products of smaller values are subnormal, and
 # processors take ten times as long for such numbers.
 _LOWEST = -40.0
+# The next float32 below a number is its product with this, rounded
+_BELOW = 1 - 2**-24
 
 QUANTISERS = ('floor', 'ceil', 'round')
 
 
 def quantise_points(points: Tensor, quantise: str) -> Tensor:
-    """Eq. 13."""
+    """Quantise points: Eq. 13."""
     if quantise == 'floor':
         return points.floor()
     if quantise == 'ceil':
@@ -30,7 +32,7 @@ def quantise_points(points: Tensor, quantise: str) -> Tensor:
     if quantise == 'round':
         # Half up as int(x + 0.5) does in every code base; torch.round takes
         # halves to even. Like int(), trunc takes (-1.5, -0.5) to 0.
-        return (points + 0.5).trunc()
+        return (points + 0.5).trunc_()
     raise ValueError(
         f'quantise must be one of {list(QUANTISERS)}, got {quantise!r}'
     )
@@ -38,43 +40,40 @@ def quantise_points(points: Tensor, quantise: str) -> Tensor:
 
 def _visible_gaussians(
     centres: Tensor, visible: Tensor, size: Size, radius: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Which Gaussians are drawn, and with which weight.
+) -> tuple[Tensor, Tensor]:
+    """Select the Gaussians to draw, and their weights.
 
     A keypoint is left out if it is invisible, not finite, or more than
     ``radius`` outside of the map; the latter two also lose their weight.
 
     Returns:
-        tuple: centres with harmless numbers where they are left out for the
-        latter two, a mask of what is drawn and the keypoint weights, both
-        shaped as ``visible``.
+        tuple: Centres, infinite for what is left out, and the keypoint
+        weights, shaped as ``visible``.
     """
     x, y = centres.unbind(-1)
-    # MMPose's rule to the pixel: its patch is [c - radius, c + radius + 1).
-    # Comparisons with NaN are False.
-    nearest, (right, bottom) = -(radius + 1), (n + radius for n in size)
-    inside = (x >= nearest) & (x < right) & (y >= nearest) & (y < bottom)
-    centres = torch.where(inside[..., None], centres, 0.0)
+    # MMPose's rule to the pixel: its patch is [c - radius, c + radius + 1)
+    first = -(radius + 1)
+    right, bottom = ((n + radius) * _BELOW for n in size)
+    # two comparisons, and False for NaN
+    inside = (x.clamp(first, right) == x) & (y.clamp(first, bottom) == y)
     labelled = visible >= 0.5
-    weights = torch.where(labelled & ~inside, 0.0, visible)
-    return centres, labelled & inside, weights
+    drawn = labelled & inside
+    centres = centres.masked_fill(~drawn.unsqueeze(-1), math.inf)
+    # what is labelled, and not drawn
+    return centres, visible.masked_fill(labelled ^ drawn, 0.0)
 
 
 def _draw(
-    centres: Tensor,
-    drawn: Tensor,
-    size: Size,
-    sigma: float,
-    radius: float = math.inf,
+    centres: Tensor, size: Size, sigma: float, radius: float = math.inf
 ) -> Tensor:
-    """Gaussians with these centres (B, N, K, 2), maximum over N.
+    """Draw Gaussians with these centres (B, N, K, 2), maximum over N.
 
     Args:
-        centres (Tensor): In heatmap px, finite.
-        drawn (Tensor): Which of them are drawn, (B, N, K), bool.
+        centres (Tensor): In heatmap px; infinite for what is not drawn.
         size (tuple[int, int]): Of the heatmaps, (W, H).
         sigma (float): Standard deviation in heatmap px.
-        radius (float): Where they are cut off along each axis, in heatmap px.
+        radius (float): Where they are cut off along each axis, in heatmap px;
+            no pixel is that far from a centre to within rounding.
 
     Returns:
         Tensor: Heatmaps (B, K, H, W), float32.
@@ -83,26 +82,30 @@ def _draw(
         max(size), dtype=torch.float32, device=centres.device
     )
     # both axes at once: (B, N, K, 2, max(W, H))
-    distance = pixels - centres[..., None]
-    exponent = distance * distance * (-0.5 / sigma**2)
-    seen = (exponent > _LOWEST) & drawn[..., None, None]
-    if radius < math.inf:
-        seen = seen & (distance.abs() <= radius)
-    profiles = exponent.clamp(min=_LOWEST).exp() * seen
-    across, down = profiles[..., 0, : size[0]], profiles[..., 1, : size[1]]
-    heatmaps = down[..., :, None] * across[..., None, :]
-    # to look for the maximum of one would cost as much as all else
-    return heatmaps[:, 0] if heatmaps.shape[1] == 1 else heatmaps.amax(1)
+    distance = pixels - centres.unsqueeze(-1)
+    lowest = max(_LOWEST, -0.5 * (radius / sigma) ** 2)
+    # in place, for new memory costs more than the arithmetic
+    exponent = (distance * distance).mul_(-0.5 / sigma**2).clamp_(min=lowest)
+    # 0 where it is the lowest to within rounding; faster than a mask
+    profiles = torch.threshold(exponent.exp_(), 1.0001 * math.exp(lowest), 0.0)
+    across, down = profiles.unbind(-2)
+    heatmaps = down[..., : size[1], None] * across[..., None, : size[0]]
+    # the maximum over one instance would cost as much as all else
+    return heatmaps.squeeze(1) if heatmaps.shape[1] == 1 else heatmaps.amax(1)
 
 
 def encode_unbiased(
-    points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+    points: Tensor,
+    keypoints_visible: Tensor,
+    heatmap_size: Size,
+    sigma: float,
 ) -> tuple[Tensor, Tensor]:
-    """Gaussians centred where the keypoints are: Eq. 14 with g'.
+    """Draw Gaussians centred at the keypoints themselves: Eq. 14 with g'.
 
     Args:
         points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+            0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
 
@@ -112,29 +115,31 @@ def encode_unbiased(
         not finite or farther than 3 sigma outside of the map. Both float32.
         Several instances are merged by their maximum.
     """
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
-    centres, drawn, weights = _visible_gaussians(
+    points = points.to(torch.float32)
+    visible = keypoints_visible.to(torch.float32)
+    centres, weights = _visible_gaussians(
         points, visible, heatmap_size, 3 * sigma
     )
-    return _draw(centres, drawn, heatmap_size, sigma), weights
+    return _draw(centres, heatmap_size, sigma), weights
 
 
 def encode_biased(
     points: Tensor,
-    visible: Tensor,
+    keypoints_visible: Tensor,
     heatmap_size: Size,
     sigma: float,
     quantise: str = 'round',
 ) -> tuple[Tensor, Tensor]:
-    """Gaussians centred at whole pixels, cut off at 3 sigma: Eq. 13-14.
+    """Draw Gaussians centred at whole pixels, cut off at 3 sigma: Eq. 13-14.
 
-    What DARK is compared with. Equals MMPose's ``MSRAHeatmap`` with
+    The paper's baseline. Equals MMPose's ``MSRAHeatmap`` with
     ``unbiased=False`` where 3 sigma is an integer (for others MMPose's patch
     is lop-sided).
 
     Args:
         points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+            0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
         quantise (str): ``'floor'``, ``'ceil'`` or ``'round'`` (halves up).
@@ -145,9 +150,12 @@ def encode_biased(
     Raises:
         ValueError: If ``quantise`` is unknown.
     """
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
-    centres, drawn, weights = _visible_gaussians(
-        quantise_points(points, quantise), visible, heatmap_size, 3 * sigma
+    points = points.to(torch.float32)
+    visible = keypoints_visible.to(torch.float32)
+    radius = 3 * sigma
+    centres, weights = _visible_gaussians(
+        quantise_points(points, quantise), visible, heatmap_size, radius
     )
-    heatmaps = _draw(centres, drawn, heatmap_size, sigma, 3 * sigma)
-    return heatmaps, weights
+    # distances are whole: between two of them rounding decides nothing
+    cut = math.floor(radius) + 0.5
+    return _draw(centres, heatmap_size, sigma, cut), weights

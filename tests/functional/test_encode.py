@@ -161,6 +161,17 @@ def test_what_is_not_finite_is_not_drawn(function, bad):
     assert torch.all(heatmaps[0, 1:] == 0)
 
 
+def test_gradient_by_keypoints_is_finite():
+    points = torch.tensor([[[[5.3, 9.1], [5.0, np.nan], [500.0, 5.0]]]])
+    points.requires_grad_()
+    heatmaps, _ = encode_unbiased(points, torch.ones(1, 1, 3), (24, 32), 2.0)
+    heatmaps[0, :, 8, 4].sum().backward()
+    value = heatmaps[0, 0, 8, 4].item()
+    expected = torch.tensor([(4 - 5.3) * value / 4, (8 - 9.1) * value / 4])
+    torch.testing.assert_close(points.grad[0, 0, 0], expected)
+    assert torch.all(points.grad[0, 0, 1:] == 0)
+
+
 def test_invisible_keypoints_keep_their_weight():
     """An invisible keypoint's weight says so by itself."""
     points = torch.tensor([[[[5.0, 5.0], [5.0, 5.0], [500.0, 5.0]]]])

@@ -172,7 +172,7 @@ def compare(
 
 
 def recommended(dump: HeatmapDump, draws: int) -> list[Choice]:
-    """Which decoder suits the network."""
+    """Choose a decoder for the network."""
     steps = len(dump.shards) + len(candidates(dump.info))
     with Progress('Choosing a decoder', steps) as progress, quiet_metrics():
         return recommend(dump, draws, progress.advance)

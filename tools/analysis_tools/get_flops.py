@@ -23,6 +23,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
+from dark_codec.analysis.markdown import markdown
 from dark_codec.cli import UserError, read_config, run_tool
 
 
@@ -82,7 +83,9 @@ def parse_args() -> argparse.Namespace:
         "(default: the codec's input_size)",
     )
     parser.add_argument(
-        '--show-table', action='store_true', help='tell of each module'
+        '--show-table',
+        action='store_true',
+        help='also print a table of the modules',
     )
     parser.add_argument(
         '--cfg-options',
@@ -105,18 +108,22 @@ def main() -> None:
     args = parse_args()
     # MMEngine's log goes to stdout, too
     MMLogger.get_current_instance().setLevel('ERROR')
-    print('| config | input | GFLOPs | parameters (M) |')
-    print('|---|---|---:|---:|')
+    rows = []
     for path in args.config:
         cfg = read_config(path, args.cfg_options)
         found = measure(cfg, args.input_shape)
-        print(
-            f'| {Path(path).stem} | {found.height}x{found.width} '
-            f'| {found.flops / 1e9:.1f} | {found.params / 1e6:.1f} |',
-            flush=True,
+        rows.append(
+            [
+                Path(path).stem,
+                f'{found.height}x{found.width}',
+                f'{found.flops / 1e9:.1f}',
+                f'{found.params / 1e6:.1f}',
+            ]
         )
         if args.show_table:
             print(found.by_module)
+    header = ['config', 'input', 'GFLOPs', 'parameters (M)']
+    print(markdown(header, rows, text=(0, 1)))
 
 
 if __name__ == '__main__':

@@ -100,7 +100,7 @@ def shown_tables(page: str, numbers: dict, record: dict) -> dict[str, str]:
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
-    """What the trainings took; those made here also say where."""
+    """Return the durations of trainings, with the machine if known."""
     before = {
         Run(row['config'], row['seed']): row
         for row in read_numbers('runs.json')['runs']
