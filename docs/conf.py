@@ -4,6 +4,7 @@ The sources are the whole repository, so that a link that works on GitHub works
 here as well, from and to the README and the pages beside configs and projects.
 """
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -53,16 +54,14 @@ def is_skipped(app, what, name, obj, skip, options):
 
 
 def finish(app, exception):
-    """Add what Sphinx does not see: the entrance, and the README's picture.
-
-    It is in HTML, for light and dark pages.
-    """
+    """Add what Sphinx does not see: the entrance, and pictures in HTML."""
     if exception is None and app.builder.name == 'html':
         shutil.copy(HERE / 'site' / 'index.html', app.outdir)
-        for picture in (HERE / 'images' / 'concepts').glob('glance*.png'):
-            folder = Path(app.outdir) / 'docs' / 'images' / 'concepts'
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(picture, folder)
+        readme = (HERE.parent / 'README.md').read_text()
+        for picture in re.findall(r'(?:src|srcset)="([^"]+)"', readme):
+            copy = Path(app.outdir, picture)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(HERE.parent / picture, copy)
 
 
 def setup(app):

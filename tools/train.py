@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='checkpoint to go on from; without a value, the latest one in '
+        help='checkpoint to continue from; without a value, the latest one in '
         'the work dir',
     )
     parser.add_argument(

@@ -4,7 +4,7 @@ Each config gets the README's two lines. One that predicts Gaussian heatmaps
 must then make the targets of the codec that it had, encode keypoints through
 its own pipeline and get them back, take a training step, and predict with a
 flip test. Any other must be refused. Results are written as they come, and a
-sweep that was interrupted goes on where it was.
+sweep that was interrupted can be continued.
 """
 
 from __future__ import annotations

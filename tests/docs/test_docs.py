@@ -143,7 +143,9 @@ def test_sphinx_builds_the_pages_without_warnings(sandbox):
     start = (site / 'docs/index.html').read_text()
     assert 'copy.js' in start and (site / '_static/copy.js').is_file()
     for text in (start, (site / 'README.html').read_text()):
-        for picture in re.findall(r'(?:src|srcset)="([^":]+\.png)"', text):
+        for picture in re.findall(
+            r'(?:src|srcset)="([^":]+\.(?:png|jpg))"', text
+        ):
             folder = 'docs' if text is start else '.'
             assert (site / folder / picture).is_file(), picture
 

@@ -4,7 +4,7 @@ Any top-down model that predicts Gaussian heatmaps, with the flip test of its
 config. ``compare_decoders.py`` then decodes the dump in any way, without the
 network and the pictures. docs/heatmap_dumps.md has the format.
 
-A run that was interrupted goes on when it is started again. With several
+A run that was interrupted continues when it is started again. With several
 processes: ``torchrun --nproc_per_node=2 dump_heatmaps.py ... --launcher
 pytorch``.
 """
