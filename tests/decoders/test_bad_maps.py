@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from sample_maps import gaussians
+from sample_maps import DECODERS, gaussians
 
 from dark_codec import DARKCodec
 
@@ -15,16 +15,6 @@ SIZE, SIGMA = (48, 64), 2.0
 PEAK = (20, 30)
 CENTRE = (20.3, 30.4)
 INF, NAN = np.inf, np.nan
-MAX = dict(type='GaussianModulation', rescale='max')
-# as in the codec's config, by the name of a column of the table
-COLUMNS = {
-    'argmax': dict(type='ArgmaxDecoder'),
-    'shift': dict(type='QuarterShiftDecoder'),
-    'Taylor minmax': dict(type='TaylorDecoder'),
-    'Taylor max': dict(type='TaylorDecoder', modulation=MAX),
-    'Taylor raw': dict(type='TaylorDecoder', modulation=None),
-    'fit': dict(type='GaussianFitDecoder'),
-}
 
 
 def gaussian(height=1.0):
@@ -119,7 +109,7 @@ def build(args):
 def test_the_table_is_about_these_maps():
     assert set(TABLE) == set(MAPS)
     for row in TABLE.values():
-        assert set(row) == {'heatmap', 'score', *COLUMNS}
+        assert set(row) == {'heatmap', 'score', *DECODERS}
 
 
 def make(name):
@@ -132,11 +122,11 @@ def make(name):
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('column', COLUMNS)
+@pytest.mark.parametrize('column', DECODERS)
 @pytest.mark.parametrize('name', MAPS)
 def test_the_table_is_true(name, column, kernel):
     heatmaps, centre, tolerance = make(name)
-    decoded = build(COLUMNS[column])(heatmaps)
+    decoded = build(DECODERS[column])(heatmaps)
     point = decoded.points[0, 0].double().numpy()
     check_score(TABLE[name], decoded.scores.item(), heatmaps)
     cell = TABLE[name][column]
@@ -172,13 +162,13 @@ def check_score(row, score, heatmaps):
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('column', COLUMNS)
+@pytest.mark.parametrize('column', DECODERS)
 def test_the_codec_gives_the_same_in_input_px(column):
     """All 48x64 maps of the table in one batch, by batch_decode."""
     names = [name for name in MAPS if make(name)[0].shape[2:] == (64, 48)]
     # beyond float32 is infinity, and below it zero, also in this batch
     maps = torch.cat([make(name)[0].double() for name in names])
-    codec = DARKCodec(sigma=SIGMA, decoder=COLUMNS[column])
+    codec = DARKCodec(sigma=SIGMA, decoder=DECODERS[column])
     keypoints, scores = codec.batch_decode(maps)
     assert len(keypoints) == len(scores) == len(names) > 20
     decoded = codec.decoder(maps)
