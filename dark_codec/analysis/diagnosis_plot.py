@@ -66,7 +66,7 @@ def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
         f'{found.offset.high[0]:.3f}]',
     )
     ax.set_ylim(0, 1.14 * top)
-    ax.set_title(f'The heatmaps fit: {found.verdict}')
+    ax.set_title(f'Alignment of the maps: {found.verdict}')
     ax.set_xlabel('x: plain - un-flipped (heatmap px)')
     ax.set_ylabel('keypoints')
     _legend_below(ax)
