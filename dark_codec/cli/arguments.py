@@ -63,12 +63,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``, as MMPose's tools have it."""
+def add_cfg_options(
+    parser: argparse.ArgumentParser, of: str = 'the config'
+) -> None:
+    """Add ``--cfg-options``, as MMPose's tools have it.
+
+    Args:
+        parser: Parser of a tool.
+        of: What the settings belong to, for the help.
+    """
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=_KeyValuePairs,
-        help='settings that replace those of the config, as key=value; '
+        help=f'settings that replace those of {of}, as key=value; '
         'lists as key="[a,b]" or key=a,b, without blanks',
     )

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from test_bad_maps import MAPS
+from bad_maps import MAPS
 
 from dark_codec import DARKCodec
 from dark_codec.deployment import (

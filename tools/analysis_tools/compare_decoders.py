@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from dark_codec.analysis.comparison import (
@@ -43,6 +43,7 @@ from dark_codec.analysis.recommendation import Choice, candidates, recommend
 from dark_codec.analysis.resampling import quiet_metrics
 from dark_codec.cli import (
     UserError,
+    add_cfg_options,
     describe_missing_data,
     run_tool,
 )
@@ -89,14 +90,7 @@ def parse_args() -> argparse.Namespace:
         default=500,
         help='resamples of the bootstrap, 0 for none (default: %(default)s)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help="settings that replace those of the dump's config, such as "
-        'test_evaluator.ann_file=PATH',
-    )
+    add_cfg_options(parser, "the dump's config")
     args = parser.parse_args()
     if args.draws < 0:
         parser.error(f'--draws must not be negative, got {args.draws}')
@@ -110,7 +104,7 @@ def open_dump(args: argparse.Namespace) -> HeatmapDump:
         cfg = dump.config
     except (DumpError, ImportError) as error:
         raise UserError(str(error)) from error
-    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options or {})
     metrics = Config(dict(test_evaluator=cfg.test_evaluator))
     missing = describe_missing_data(metrics, ('test',))
     if missing:

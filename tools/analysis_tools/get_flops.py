@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dark_codec  # noqa: F401, I001  before MMPose: its shims
 from mmengine.analysis import get_model_complexity_info
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
 from dark_codec.analysis.markdown import markdown
-from dark_codec.cli import UserError, read_config, run_tool
+from dark_codec.cli import UserError, add_cfg_options, read_config, run_tool
 
 
 class Complexity(NamedTuple):
@@ -87,13 +87,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='also print a table of the modules',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='settings that replace those of the config, as key=value',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args()
     shape = args.input_shape
     if shape is not None:
