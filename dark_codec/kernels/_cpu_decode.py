@@ -16,17 +16,17 @@ import numpy as np
 from ._cpu_compile import compiled, part, sources
 from ._cpu_fit import (
     Model,
-    cut_window,
     fit,
     fit_derivatives,
     room_to_fit,
     start_of_fit,
 )
-from ._cpu_maps import FLOAT32, find_peak, read_map, sign_shift, u
+from ._cpu_maps import FLOAT32, cut_window, find_peak, read_map, sign_shift, u
 from ._cpu_smooth import (
     Smoothing,
     lowest_smoothed,
     raw_stencil,
+    room_for_stencil,
     room_to_smooth,
     smooth_stencil,
     subtract_lowest,
@@ -142,8 +142,8 @@ def taylor_kernel() -> Any:
         size = u(shape[3]), u(shape[2])
         room = np.empty(size[0] * size[1], np.float32)
         smoothing = Smoothing(kernel, gain_x, gain_y)
-        rows = np.empty((5, kernel.size + 4), np.float32)
-        stencil = np.zeros((5, 5), np.float32)
+        stencil_room = room_for_stencil(kernel)
+        stencil = stencil_room[2]
         padded, bands = room_to_smooth(
             size[0] if minmax else u(0), size[1], kernel
         )
@@ -157,7 +157,7 @@ def taylor_kernel() -> Any:
             peak = _place(index, size)
             fits = True
             if kernel.size:
-                smooth_stencil(values, peak, size, smoothing, rows, stencil)
+                smooth_stencil(values, peak, size, smoothing, stencil_room)
             else:
                 fits = raw_stencil(values, peak, size, stencil)
             if minmax:

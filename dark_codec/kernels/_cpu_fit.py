@@ -85,37 +85,6 @@ def _start(behind, ahead, interior, highest, square):
     return shift if ahead > behind else -shift
 
 
-@part
-def cut_window(values, peak, size, window):
-    """Copy the pixels that the fit uses.
-
-    Args:
-        values (float32[:]): The map, row by row.
-        peak (tuple[int, int]): Column and row of its maximum.
-        size (tuple[int, int]): Width and height.
-        window (float32[:, :]): Gets the pixels, as they lie round the peak.
-
-    Returns:
-        tuple[int, int, int, int]: Columns and rows from and up to which there
-        are pixels; the others of these rows are 0.
-    """
-    x, y = peak
-    width, height = size
-    reach = u(window.shape[0]) // u(2)
-    left, top = reach - min(x, reach), reach - min(y, reach)
-    right = min(u(2) * reach + u(1), width + reach - x)
-    bottom = min(u(2) * reach + u(1), height + reach - y)
-    for j in range(top, bottom):
-        start = (y + j - reach) * width + x + left - reach
-        for i in range(left):
-            window[j, i] = 0
-        for i in range(right - left):
-            window[j, left + i] = values[start + i]
-        for i in range(right, u(window.shape[1])):
-            window[j, i] = 0
-    return left, right, top, bottom
-
-
 @part_of_sums
 def _axis(offset, sigma, table, first, end, g):
     """The Gaussian along one axis, and mean and variance under its square.

@@ -130,6 +130,38 @@ def _is_constant(bits):
 
 
 @part
+def cut_window(values, peak, size, window):
+    """Copy the pixels round a peak.
+
+    Args:
+        values (float32[:]): The map, row by row.
+        peak (tuple[int, int]): Column and row of its maximum.
+        size (tuple[int, int]): Width and height.
+        window (float32[:, :]): Gets the pixels, as they lie round the peak,
+            and 0 outside of the map. It has an odd number of rows and as many
+            columns, or more, which hold 0 and keep it.
+
+    Returns:
+        tuple[int, int, int, int]: Columns and rows from and up to which there
+        are pixels.
+    """
+    x, y = peak
+    width, height = size
+    side = u(window.shape[0])
+    reach = side // u(2)
+    left, top = reach - min(x, reach), reach - min(y, reach)
+    right = min(side, width + reach - x)
+    bottom = min(side, height + reach - y)
+    if right - left < side or bottom - top < side:
+        window[:] = 0
+    for j in range(top, bottom):
+        start = (y + j - reach) * width + x + left - reach
+        for i in range(right - left):
+            window[j, left + i] = values[start + i]
+    return left, right, top, bottom
+
+
+@part
 def sign_shift(values, peak, size):
     """A quarter of a pixel towards the higher neighbours, Eq. 1.
 

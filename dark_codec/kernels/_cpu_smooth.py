@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._cpu_compile import part, part_of_sums
-from ._cpu_maps import u
+from ._cpu_maps import cut_window, u
+from ._cpu_sums import LANES, sum_rows
 
 SIDE = u(5)  # of a stencil
 REACH = u(2)
@@ -54,45 +55,42 @@ def raw_stencil(values, peak, size, stencil):
     return True
 
 
-@part_of_sums
-def smooth_stencil(values, peak, size, smoothing, rows, stencil):
-    """Smooth the 5 x 5 px round a peak.
+@part
+def room_for_stencil(kernel):
+    """Room to smooth a stencil: a window, its rows and the stencil itself.
+
+    The rows are longer by a vector, which the last of them is read in.
+    """
+    side = kernel.size + 4
+    pitch = (side + LANES - 1) // LANES * LANES
+    window = np.zeros((side, pitch), np.float32)
+    rows = np.zeros(5 * pitch + LANES, np.float32)
+    return window, rows, np.zeros((5, LANES), np.float32)
+
+
+@part
+def smooth_stencil(values, peak, size, smoothing, room):
+    """Smooth the 5 x 5 px round a peak, along y and then along x.
 
     Args:
         values (float32[:]): The map, row by row.
         peak (tuple[int, int]): Column and row of its maximum.
         size (tuple[int, int]): Width and height.
         smoothing (Smoothing): The kernel and its gain.
-        rows (float32[:, :]): Room for 5 rows of the kernel's length + 4.
-        stencil (float32[:, :]): Gets the smoothed values, rows first.
+        room (tuple): From :func:`room_for_stencil`. The last of it gets the
+            smoothed values, rows first.
     """
+    window, rows, stencil = room
+    kernel, gain_x, gain_y = smoothing
+    cut_window(values, peak, size, window)
+    pitch = window.shape[1]
+    for i in range(0, pitch, LANES):
+        sum_rows(window, i, pitch, pitch, kernel, rows, i, pitch)
+    sum_rows(rows, 0, pitch, 1, kernel, stencil, 0, LANES)
     x, y = peak
-    width, height = size
-    kernel = smoothing.kernel
-    taps = u(kernel.size)
-    reach = taps // u(2) + REACH
-    # the visible part of the window that the stencil needs
-    left = x - min(x, reach)
-    top = y - min(y, reach)
-    across = min(width, x + reach + u(1)) - left
-    bottom = min(height, y + reach + u(1))
-    first_x, first_y = left + reach - x, top + reach - y
-    rows[:] = 0
-    for line in range(top, bottom):
-        t = line - top + first_y
-        start = line * width + left
-        for j in range(SIDE):
-            if t >= j and t - j < taps:
-                weight = kernel[t - j]
-                for i in range(across):
-                    rows[j, first_x + i] += weight * values[start + i]
     for j in range(SIDE):
         for i in range(SIDE):
-            total = np.float32(0)
-            for t in range(taps):
-                total += kernel[t] * rows[j, i + t]
-            gain = smoothing.gain_y[y + j] * smoothing.gain_x[x + i]
-            stencil[j, i] = total * gain
+            stencil[j, i] *= gain_y[y + j] * gain_x[x + i]
 
 
 @part
