@@ -247,6 +247,8 @@ def draw_encoding(points: list[dict[str, Any]]) -> Figure:
             capsize=2,
             linestyle='',
             label=point['title'],
+            # hollow where colours and markers repeat
+            fillstyle='full' if i < len(COLORS) else 'none',
         )
         for ax, measure in ((left, 'rounding'), (right, 'PCK@0.1')):
             value, *ends = point[measure]
