@@ -24,15 +24,17 @@ from .codec import DARKCodec  # noqa: E402
 from .config import apply_codec, install  # noqa: E402
 from .decoders import (  # noqa: E402
     ArgmaxDecoder,
-    Decoded,
     GaussianFitDecoder,
-    HeatmapDecoder,
     QuarterShiftDecoder,
-    Refinement,
     TaylorDecoder,
 )
 from .encoders import BiasedEncoder, UnbiasedEncoder  # noqa: E402
 from .files import config_path, tool_path  # noqa: E402
+from .heatmap_decoder import (  # noqa: E402
+    Decoded,
+    HeatmapDecoder,
+    Refinement,
+)
 from .modulations import GaussianModulation  # noqa: E402
 from .targets import BatchGenerateTarget  # noqa: E402
 from .version import __version__  # noqa: E402

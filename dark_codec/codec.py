@@ -10,14 +10,14 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from .decoders import Decoded, check_heatmaps
 from .functional import (
-    ALIGNMENTS,
     frame_of,
+    get_alignment,
     input_to_heatmap,
     scale_covariance,
     scale_points,
 )
+from .heatmap_decoder import Decoded, check_heatmaps
 from .registry import DECODERS, ENCODERS, build_part
 
 
@@ -60,15 +60,15 @@ class DARKCodec(BaseKeypointCodec):
         sigma (float, optional): Standard deviation of the Gaussians in
             heatmap px. Defaults to a 32nd of the heatmap's height, the
             paper's 1, 2 and 3 for inputs of 128x96, 256x192 and 384x288.
-        encoder (str | dict): ``UnbiasedEncoder`` (the default) or
-            ``BiasedEncoder``.
-        decoder (str | dict): ``TaylorDecoder`` (the default, with
-            ``GaussianModulation``), ``QuarterShiftDecoder`` or
-            ``ArgmaxDecoder``.
+        encoder (str | dict): A registered encoder: ``UnbiasedEncoder`` (the
+            default) or ``BiasedEncoder``.
+        decoder (str | dict): A registered decoder: ``TaylorDecoder`` (the
+            default, with ``GaussianModulation``), ``GaussianFitDecoder``,
+            ``QuarterShiftDecoder`` or ``ArgmaxDecoder``.
         alignment (str): How input px map to heatmap px: ``'asymmetric'``
             (the default; MMPose's MSRA codec, for weights trained with it),
             ``'half_pixel'`` or ``'align_corners'``; see
-            :mod:`dark_codec.functional.coords`.
+            :mod:`dark_codec.functional.alignments`.
         use_udp (bool): Whether the crops come from
             ``TopdownAffine(use_udp=True)``. That warp ends at w - 1, while
             MMPose's estimators restore image coordinates with w: decoded
@@ -120,18 +120,8 @@ class DARKCodec(BaseKeypointCodec):
                 f'sigma must be a positive number of heatmap px, got {sigma!r}'
             )
         self.sigma = float(sigma)
-        if alignment not in ALIGNMENTS:
-            raise ValueError(
-                f'alignment must be one of {list(ALIGNMENTS)}, '
-                f'got {alignment!r}'
-            )
         self.alignment = alignment
         self.use_udp = use_udp
-        if correct_flip_shift and alignment != 'asymmetric':
-            raise ValueError(
-                "correct_flip_shift is for alignment='asymmetric': "
-                f'{alignment!r} has no bias in the flip test'
-            )
         self.correct_flip_shift = correct_flip_shift
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
@@ -142,13 +132,25 @@ class DARKCodec(BaseKeypointCodec):
             np.array(self._offset, np.float32),
         )
 
+    @property
+    def flip_bias(self) -> float:
+        """Shift to the right of means over a flip test, in input px."""
+        return get_alignment(self.alignment).flip_bias(
+            self.input_size[0], self.heatmap_size[0]
+        )
+
     def _frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Scale and offset of :meth:`to_input`."""
+        """Compute scale and offset of :meth:`to_input`."""
         scale, offset = frame_of(
             self.input_size, self.heatmap_size, self.alignment
         )
         if self.correct_flip_shift:
-            offset = offset[0] - 0.5, offset[1]
+            if not self.flip_bias:
+                raise ValueError(
+                    'correct_flip_shift removes the bias of a flip test, but '
+                    f'alignment={self.alignment!r} has none'
+                )
+            offset = offset[0] - self.flip_bias, offset[1]
         if self.use_udp:
             w, h = self.input_size
             across, down = w / (w - 1), h / (h - 1)
@@ -221,13 +223,14 @@ class DARKCodec(BaseKeypointCodec):
         )
 
     def batch_encode(
-        self, keypoints: Tensor, visible: Tensor
+        self, keypoints: Tensor, keypoints_visible: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Encode keypoints on the device where they lie.
+        """Encode keypoints on their own device.
 
         Args:
             keypoints (Tensor): Keypoints (x, y) in input px, (B, N, K, 2).
-            visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+            keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+                0.5 up.
 
         Returns:
             tuple[Tensor, Tensor]: Heatmaps (B, K, H, W) with peak 1 and
@@ -236,7 +239,9 @@ class DARKCodec(BaseKeypointCodec):
         points = input_to_heatmap(
             keypoints, self.input_size, self.heatmap_size, self.alignment
         )
-        return self.encoder(points, visible, self.heatmap_size, self.sigma)
+        return self.encoder(
+            points, keypoints_visible, self.heatmap_size, self.sigma
+        )
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the heatmaps of one sample.
@@ -264,7 +269,7 @@ class DARKCodec(BaseKeypointCodec):
     def batch_decode(
         self, batch_encoded: Tensor
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Decode a batch of heatmaps on the device where they lie.
+        """Decode a batch of heatmaps on its own device.
 
         Args:
             batch_encoded (Tensor): Heatmaps, (B, K, H, W), any floating
@@ -313,7 +318,7 @@ class DARKCodec(BaseKeypointCodec):
         )
 
     def to_input(self, points: Tensor) -> Tensor:
-        """Heatmap px to input px, as decoding does.
+        """Map heatmap px to input px, as decoding does.
 
         MMPose's estimators restore image px from these: they include what
         ``use_udp`` and ``correct_flip_shift`` ask for.
@@ -327,7 +332,7 @@ class DARKCodec(BaseKeypointCodec):
         return scale_points(points, self._scale, self._offset)
 
     def _check_size(self, heatmaps: Tensor) -> None:
-        """Whether they are the codec's; see :meth:`batch_decode`."""
+        """Check the heatmaps' size; see :meth:`batch_decode`."""
         width, height = self.heatmap_size
         check_heatmaps(heatmaps)
         size = heatmaps.shape[2:]

@@ -1,7 +1,7 @@
-"""Shims that let MMPose 1.3 run on the Python packages of today.
+"""Shims that let MMPose 1.3 run on current Python packages.
 
 The only place with version checks. Every shim says what made it necessary
-and when it can go, does nothing where it is not needed, and may be applied
+and when to remove it, does nothing where it is not needed, and may be applied
 any number of times. The arithmetic of dark_codec depends on none of them.
 
 :func:`apply` runs when dark_codec is imported, before all else;
@@ -36,7 +36,7 @@ def apply() -> None:
 # mmcv.ops without compiled operators.
 # Cause: the package index has no wheel of mmcv, only mmcv-lite, which lacks
 # mmcv._ext; mmdet and MMPose's EDPose head import mmcv.ops unguarded.
-# Can go: when they guard the import, or mmcv has wheels for current torch.
+# Remove it when they guard the import, or mmcv has wheels for current torch.
 
 
 def _serve_mmcv_ops() -> None:
@@ -101,13 +101,13 @@ _OPS: dict[str, Callable] = {
 # MMEngine checkpoints under torch.load(weights_only=True).
 # Cause: torch 2.6 made weights_only the default; MMEngine 0.10 keeps numpy
 # arrays (dataset_meta, log histories) and HistoryBuffers in its checkpoints.
-# Can go: when MMEngine registers its own globals.
+# Remove it when MMEngine registers its own globals.
 
 
 def _trust_checkpoint_globals() -> None:
     """Allow exactly the harmless globals that MMEngine's checkpoints hold.
 
-    A name that somebody has allowed already is left as it is.
+    Names that are allowed already are left as they are.
     """
     if digit_version(torch.__version__) < digit_version('2.6'):
         return
@@ -119,9 +119,9 @@ def _trust_checkpoint_globals() -> None:
 
 
 def _checkpoint_globals() -> list[tuple[Callable, str]]:
-    """The globals, each with the name that the pickle has for it."""
-    # What `__reduce__` returns is the same function in numpy 1 and 2, which
-    # differ in the name of the module that it lies in.
+    """Return the globals, each with its name in the pickle."""
+    # `__reduce__` returns the same function in numpy 1 and 2, which differ in
+    # the name of its module
     reconstruct: Any = np.empty(0).__reduce__()[0]
     scalar: Any = np.float64(0).__reduce__()[0]
     pairs: list[tuple[Callable, str]] = [
@@ -165,8 +165,8 @@ def _history_buffer_method(owner: Any, name: str) -> Callable:
 def _no_bytes() -> bytes:
     """Stand in for ``bytes``, by which an empty array is pickled.
 
-    The content of an array that has any is spelt in another way, so that no
-    size that a checkpoint asks for has to be served.
+    Non-empty arrays are pickled in another way, so that no size that a
+    checkpoint asks for has to be allocated.
     """
     return b''
 
@@ -174,7 +174,7 @@ def _no_bytes() -> bytes:
 # Distributed runs on a machine without an accelerator.
 # Cause: MMEngine 0.10 calls torch.cuda.set_device whatever the machine, and
 # gives DistributedDataParallel a device id, which it refuses on the CPU.
-# Can go: when MMEngine asks for an accelerator first.
+# Remove it when MMEngine asks for an accelerator first.
 
 
 def prepare_distributed(cfg: Config) -> None:
@@ -192,7 +192,7 @@ def prepare_distributed(cfg: Config) -> None:
         return
     env_cfg = cfg.get('env_cfg', {})
     if not is_distributed():
-        # As the runner does, before init_dist makes a choice of its own.
+        # as the runner does, before init_dist makes its own choice
         set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
         dist_cfg = {**env_cfg.get('dist_cfg', {}), 'backend': 'gloo'}
         with _no_device_to_set():
@@ -209,7 +209,7 @@ def prepare_distributed(cfg: Config) -> None:
 
 
 def _default_wrapper(cfg: Config) -> dict:
-    """MMEngine's default, spelt out."""
+    """Return MMEngine's default wrapper."""
     return dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,

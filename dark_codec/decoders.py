@@ -1,22 +1,19 @@
 """Decoders: heatmaps to keypoints in heatmap px.
 
 Each is an ``nn.Module`` without parameters that maps (B, K, H, W) heatmaps
-to :class:`Decoded`, and so also the unit that is exported.
+to :class:`dark_codec.Decoded`, and so also the unit that is exported.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import kernels
 from .functional import (
     SHIFTS,
     Peaks,
-    find_peaks,
     fit_gaussian,
     kernel_variance,
     limit_step,
@@ -25,216 +22,35 @@ from .functional import (
     quarter_shift,
     raw_stencil,
     spread,
-    unknown_where,
 )
 from .functional.fit import window_radius
 from .functional.modulate import STENCIL_RADIUS
+from .heatmap_decoder import HeatmapDecoder, Refinement
 from .kernels import Recipe
 from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
 
 
-class Decoded(NamedTuple):
-    """What a decoder found in (B, K, H, W) heatmaps.
-
-    Attributes:
-        points (Tensor): Keypoints (x, y) in heatmap px, (B, K, 2), float32;
-            the middle of the map where nothing could be located.
-        scores (Tensor): Heatmap values at the maxima, (B, K), float32; 0
-            where nothing could be located.
-        refined (Tensor): Whether the decoder's own sub-pixel rule applied,
-            (B, K), bool.
-        covariance (Tensor, optional): How far the heatmaps spread round the
-            keypoints in heatmap px^2, (B, K, 2, 2), x first, float32, for
-            decoders built with ``covariance=True``. Infinite variances where
-            the keypoint is not refined.
-    """
-
-    points: Tensor
-    scores: Tensor
-    refined: Tensor
-    covariance: Tensor | None = None
-
-    @classmethod
-    def from_table(cls, table: Tensor, shape: tuple[int, int]) -> Decoded:
-        """What a table says, see :meth:`HeatmapDecoder.decode_table`.
-
-        Args:
-            table (Tensor): Shape (B * K, 4) or (B * K, 8), float32.
-            shape (tuple[int, int]): B and K.
-
-        Returns:
-            Decoded: Views of the table, but for ``refined``.
-        """
-        rows = table.view(*shape, table.shape[1])
-        covariance = None
-        if rows.shape[2] > 4:
-            covariance = rows[..., 4:].unflatten(2, (2, 2))
-        return cls(rows[..., :2], rows[..., 2], rows[..., 3] > 0, covariance)
-
-    def to_table(self) -> Tensor:
-        """Everything in one table, (B * K, 4 or 8): undoes `from_table`."""
-        parts = [
-            self.points.flatten(0, -2),
-            self.scores.reshape(-1, 1),
-            self.refined.reshape(-1, 1),
-        ]
-        if self.covariance is not None:
-            parts.append(self.covariance.reshape(-1, 4))
-        return torch.cat(parts, 1)
-
-
-class Refinement(NamedTuple):
-    """Sub-pixel positions of M peaks.
-
-    Attributes:
-        offset (Tensor): From the peak, (x, y) in heatmap px, (M, 2).
-        solved (Tensor): Where the decoder's rule applied, (M,), bool.
-        covariance (Tensor, optional): (M, 2, 2) in heatmap px^2.
-    """
-
-    offset: Tensor
-    solved: Tensor
-    covariance: Tensor | None = None
-
-
-class HeatmapDecoder(nn.Module):
-    """Base of the decoders: finds peaks, and asks for their refinement."""
-
-    # a codec gives its own sigma to decoders that use one and have none
-    uses_sigma = False
-    # how far from the highest pixel a decoder reads, in heatmap px; None: the
-    # whole map
-    reach: int | None = None
-
-    def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """Refine the peaks of flattened heatmaps.
-
-        Args:
-            heatmaps (Tensor): Shape (M, H, W).
-            peaks (Peaks): The maxima of the heatmaps.
-
-        Returns:
-            Refinement: One for each heatmap.
-        """
-        raise NotImplementedError
-
-    @property
-    def recipe(self) -> Recipe | None:
-        """What a fused kernel must know to decode as this decoder does.
-
-        None for a decoder that no kernel knows, as those of users are: it is
-        decoded by :meth:`decode_maps`.
-        """
-        return None
-
-    def decode_maps(self, heatmaps: Tensor) -> Decoded:
-        """Decode flattened heatmaps by the functions of the paper.
-
-        The reference for the kernels, and what runs where there is none.
-
-        Args:
-            heatmaps (Tensor): Shape (M, H, W), any floating dtype.
-
-        Returns:
-            Decoded: With (M, ...) for (B, K, ...).
-        """
-        height, width = heatmaps.shape[1:]
-        peaks = find_peaks(heatmaps)
-        offset, solved, covariance = self.refine(heatmaps, peaks)
-        refined = solved & peaks.valid
-        if covariance is not None:
-            covariance = unknown_where(covariance, refined)
-        x = torch.where(peaks.valid, peaks.x + offset[:, 0], (width - 1) / 2)
-        y = torch.where(peaks.valid, peaks.y + offset[:, 1], (height - 1) / 2)
-        points = torch.stack([x, y], 1)
-        return Decoded(points, peaks.score, refined, covariance)
-
-    def decode_table(self, heatmaps: Tensor) -> Tensor:
-        """Decode heatmaps into one table: one copy takes it to the host.
-
-        Args:
-            heatmaps (Tensor): As in :meth:`forward`, which see for errors.
-
-        Returns:
-            Tensor: Shape (B * K, 4), float32, on the heatmaps' device. The
-            columns are x, y (heatmap px), score and refined (0 or 1); with
-            covariances (B * K, 8), followed by xx, xy, yx, yy (heatmap px^2).
-        """
-        check_heatmaps(heatmaps)
-        if heatmaps.requires_grad:
-            heatmaps = heatmaps.detach()
-        if heatmaps.dtype == torch.float64:
-            # on every device alike: finer differences must not move the
-            # arg max
-            heatmaps = heatmaps.to(torch.float32)
-        recipe = self.recipe
-        kernel = kernels.pick(heatmaps) if recipe is not None else None
-        if recipe is not None and kernel is not None:
-            return kernel(heatmaps, recipe)
-        return self.decode_maps(heatmaps.flatten(0, 1)).to_table()
-
-    def forward(self, heatmaps: Tensor) -> Decoded:
-        """Decode heatmaps.
-
-        Args:
-            heatmaps (Tensor): Shape (B, K, H, W), any floating dtype.
-
-        Returns:
-            Decoded: Points in heatmap px, scores, and what was refined.
-
-        Raises:
-            TypeError: If the heatmaps are no floating-point tensor.
-            ValueError: If they have another number of dimensions.
-        """
-        table = self.decode_table(heatmaps)
-        return Decoded.from_table(
-            table, (heatmaps.shape[0], heatmaps.shape[1])
-        )
-
-
-def check_heatmaps(heatmaps: Tensor) -> None:
-    """Whether they are what decoders take.
-
-    Args:
-        heatmaps (Tensor): Shape (B, K, H, W), any floating dtype.
-
-    Raises:
-        TypeError: If the heatmaps are no floating-point tensor.
-        ValueError: If they have another number of dimensions.
-    """
-    if not (isinstance(heatmaps, Tensor) and heatmaps.is_floating_point()):
-        kind = getattr(heatmaps, 'dtype', type(heatmaps).__name__)
-        raise TypeError(
-            f'heatmaps must be a floating-point tensor, got {kind}'
-        )
-    if heatmaps.ndim != 4:
-        raise ValueError(
-            'heatmaps must have shape (B, K, H, W), got '
-            f'{tuple(heatmaps.shape)}'
-        )
-
-
 @DECODERS.register_module()
 class ArgmaxDecoder(HeatmapDecoder):
-    """The highest pixel itself: the paper's "no shifting"."""
+    """Decode to the highest pixel: the paper's "no shifting"."""
 
     reach = 0
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, which may refine otherwise."""
+        """Parameters of the kernel; None for subclasses."""
         return Recipe('argmax') if type(self) is ArgmaxDecoder else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """No offset at all."""
+        """Return offsets of 0."""
         offset = torch.stack([peaks.score, peaks.score], 1) * 0
         return Refinement(offset, torch.ones_like(peaks.valid))
 
 
 @DECODERS.register_module()
 class QuarterShiftDecoder(HeatmapDecoder):
-    """The paper's "standard shifting", Eq. 1.
+    """Shift by a quarter of a pixel: the paper's "standard shifting", Eq. 1.
 
     Args:
         variant (str): ``'sign'``, what HRNet and MMPose compute, or
@@ -254,12 +70,12 @@ class QuarterShiftDecoder(HeatmapDecoder):
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, which may refine otherwise."""
+        """Parameters of the kernel; None for subclasses."""
         known = type(self) is QuarterShiftDecoder
         return Recipe(self.variant) if known else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """A quarter shift for each peak."""
+        """Return quarter shifts."""
         return Refinement(
             quarter_shift(heatmaps, peaks, self.variant),
             torch.ones_like(peaks.valid),
@@ -278,7 +94,7 @@ def _checked_sigma(sigma: float | None, decoder: str) -> float:
 def _or_quarter_shift(
     refinement: Refinement, heatmaps: Tensor, peaks: Peaks
 ) -> Refinement:
-    """Quarter shifts for peaks that a decoder's own rule cannot refine."""
+    """Use quarter shifts where the decoder's own rule does not apply."""
     shift = quarter_shift(heatmaps, peaks)
     offset = torch.where(refinement.solved[:, None], refinement.offset, shift)
     return refinement._replace(offset=offset)
@@ -328,7 +144,7 @@ class TaylorDecoder(HeatmapDecoder):
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, and for modulations of users."""
+        """Parameters of the kernel; None for parts that users wrote."""
         if type(self) is not TaylorDecoder:
             return None
         kernel, minmax = None, False
@@ -346,7 +162,7 @@ class TaylorDecoder(HeatmapDecoder):
         )
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """Taylor steps, and quarter shifts where there is none."""
+        """Return Taylor steps, or quarter shifts where not solved."""
         if self.modulation is None:
             stencil, fits = raw_stencil(heatmaps, peaks)
         else:
@@ -392,7 +208,7 @@ class GaussianFitDecoder(HeatmapDecoder):
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """See the base; None for subclasses, which may refine otherwise."""
+        """Parameters of the kernel; None for subclasses."""
         if type(self) is not GaussianFitDecoder:
             return None
         return Recipe(
@@ -403,7 +219,7 @@ class GaussianFitDecoder(HeatmapDecoder):
         )
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
-        """Fitted centres, and quarter shifts where nothing fits."""
+        """Return fitted centres, or quarter shifts where not solved."""
         refinement = Refinement(
             *fit_gaussian(heatmaps, peaks, self.sigma, self.covariance)
         )

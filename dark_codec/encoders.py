@@ -1,4 +1,10 @@
-"""Encoders: keypoints in heatmap px to heatmaps."""
+"""Encoders: keypoints in heatmap px to heatmaps.
+
+An encoder is a callable that takes keypoints (x, y) in heatmap px,
+(B, N, K, 2), their visibilities (B, N, K), the heatmap size (W, H) and the
+codec's sigma in heatmap px, and returns heatmaps (B, K, H, W) and keypoint
+weights (B, N, K), float32, on the device of the keypoints.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +20,14 @@ class UnbiasedEncoder:
     """Gaussians centred at the keypoints themselves (Sec. 3.2)."""
 
     def __call__(
-        self, points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+        self,
+        points: Tensor,
+        keypoints_visible: Tensor,
+        heatmap_size: Size,
+        sigma: float,
     ) -> tuple[Tensor, Tensor]:
         """See :func:`dark_codec.functional.encode_unbiased`."""
-        return encode_unbiased(points, visible, heatmap_size, sigma)
+        return encode_unbiased(points, keypoints_visible, heatmap_size, sigma)
 
 
 @ENCODERS.register_module()
@@ -37,9 +47,13 @@ class BiasedEncoder:
         self.quantise = quantise
 
     def __call__(
-        self, points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+        self,
+        points: Tensor,
+        keypoints_visible: Tensor,
+        heatmap_size: Size,
+        sigma: float,
     ) -> tuple[Tensor, Tensor]:
         """See :func:`dark_codec.functional.encode_biased`."""
         return encode_biased(
-            points, visible, heatmap_size, sigma, self.quantise
+            points, keypoints_visible, heatmap_size, sigma, self.quantise
         )

@@ -1,4 +1,4 @@
-"""Where the configs and tools that come with dark_codec lie.
+"""Paths of the configs and tools that come with dark_codec.
 
 A wheel holds them in ``dark_codec/.mim``, as that of MMPose does; a checkout,
 also one installed in editable form, holds them at its root.
@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def config_path(name: str) -> str:
-    """Give the path of a config by its name.
+    """Return the path of a config by its name.
 
     MMEngine's own look-up (``mmpose::...``) knows a closed list of packages.
     In a config, where ``_base_`` must be one expression::
@@ -37,7 +37,7 @@ def config_path(name: str) -> str:
 
 
 def tool_path(name: str) -> str:
-    """Give the path of a tool by its name.
+    """Return the path of a tool by its name.
 
     Args:
         name: File name or end of the path below ``tools``: ``train.py``,
@@ -57,7 +57,7 @@ def tool_path(name: str) -> str:
 
 
 def _find(folder: str, name: str, suffixes: list[str]) -> str:
-    """The one file below `folder` whose path ends so."""
+    """Find the only file below `folder` whose path ends with `name`."""
     root = _PACKAGE / '.mim'
     if not root.is_dir():
         root = _PACKAGE.parent

@@ -1,4 +1,4 @@
-"""Modulations: what is done to a heatmap before the Taylor step."""
+"""Modulations: smoothing of a heatmap before the Taylor step."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ class GaussianModulation(nn.Module):
             self.kernel = gaussian_kernel(sigma)
         else:
             raise ValueError('GaussianModulation needs sigma or kernel_size')
-        # as that of decoders; the lowest value is one of the whole map
+        # as that of decoders; the minimum is one of the whole map
         self.reach: int | None = None
         if rescale != 'minmax':
             self.reach = len(self.kernel) // 2 + STENCIL_RADIUS
 
     def forward(self, heatmaps: Tensor) -> Tensor:
-        """Modulated heatmaps, (M, H, W) to (M, H, W) float32."""
+        """Modulate heatmaps, (M, H, W) to (M, H, W) float32."""
         return modulate(heatmaps, self.kernel, self.rescale)
 
     def stencil(self, heatmaps: Tensor, peaks: Peaks) -> Tensor:
-        """The modulated 5 x 5 px round each peak, (M, 5, 5)."""
+        """Return the modulated 5 x 5 px round each peak, (M, 5, 5)."""
         return modulated_stencil(heatmaps, peaks, self.kernel, self.rescale)

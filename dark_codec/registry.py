@@ -1,8 +1,8 @@
 """Registries of the parts of a codec.
 
 Their scope is MMPose's: MMEngine warns at every build of a type from another
-scope than the default one, which is 'mmpose' in every MMPose config. Where
-to import from is given because MMEngine would import all of MMPose instead.
+scope than the default one, which is 'mmpose' in every MMPose config. Their
+locations are given because MMEngine would import all of MMPose instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MODULATIONS = Registry(
 
 
 def nearest_name(name: str, registry: Registry) -> str | None:
-    """The registered name that is most like a misspelt one, if any is."""
+    """Return the registered name nearest to a misspelt one, or None."""
     known = {key.lower(): key for key in registry.module_dict}
     near = get_close_matches(name.split('.')[-1].lower(), known, 1)
     return known[near[0]] if near else None
@@ -32,7 +32,7 @@ def build_part(
     """Build an encoder, decoder or modulation from its name or config.
 
     Args:
-        registry (Registry): Where to look.
+        registry (Registry): Registry of the part.
         cfg (str | dict): A registered name, or a dict with ``type``.
         name (str): The argument that ``cfg`` came from, for errors.
         sigma (float): Given to parts that use a sigma and whose config has

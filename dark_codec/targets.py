@@ -21,7 +21,7 @@ from .codec import DARKCodec
 
 @MODELS.register_module()
 class BatchGenerateTarget(nn.Module):
-    """What MMPose's ``GenerateTarget`` does, for a batch and on its device.
+    """Render the targets of a batch on its device, as ``GenerateTarget`` does.
 
     ``targets_on_device = True`` beside the ``codec`` of a config puts it in
     place (see :func:`dark_codec.apply_codec`). By hand: it goes into the data
@@ -96,8 +96,8 @@ class BatchGenerateTarget(nn.Module):
             levels a list of heatmaps, and weights (L, N, K).
 
         Raises:
-            ValueError: If what the samples lack cannot be rendered without,
-                or the images do not have the codec's input size.
+            ValueError: If the samples lack keypoints or weights, or the
+                images do not have the codec's input size.
         """
         width, height = self.input_size
         if tuple(inputs.shape[2:]) != (height, width):
@@ -123,7 +123,7 @@ class BatchGenerateTarget(nn.Module):
         return inputs, data_samples
 
     def _labels(self, sample: PoseDataSample) -> np.ndarray:
-        """X, y, visibility and weight of each keypoint, (N, K, 4)."""
+        """Return x, y, visibility and weight of keypoints, (N, K, 4)."""
         instances = sample.gt_instances
         if 'transformed_keypoints' not in instances:
             raise ValueError(
@@ -134,7 +134,7 @@ class BatchGenerateTarget(nn.Module):
             )
         visible = instances.keypoints_visible
         if visible.ndim == 3:
-            # as GenerateTarget: the second number is a weight of others
+            # as GenerateTarget: the second number is another weight
             visible = visible[..., 0]
         weights = np.ones_like(visible)
         if self.use_dataset_keypoint_weights:

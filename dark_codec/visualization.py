@@ -1,4 +1,4 @@
-"""Drawing on matplotlib axes: heatmaps, keypoints, covariances, quantisation.
+"""Drawings on matplotlib axes: heatmaps, keypoints, covariances.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -21,8 +21,25 @@ from .functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+_DASHES = ('-', '--', '-.', ':')
 
 Points = Mapping[str, Sequence[float]]
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return color, marker and dashes of a line; the first twelve differ.
+
+    Args:
+        number (int): Number of the line, from 0.
+
+    Returns:
+        dict[str, Any]: Arguments of :meth:`Axes.plot`.
+    """
+    return dict(
+        color=COLORS[number % len(COLORS)],
+        marker=MARKERS[number % len(MARKERS)],
+        linestyle=_DASHES[number % len(_DASHES)],
+    )
 
 
 def draw_heatmap(
@@ -74,7 +91,7 @@ def draw_heatmap(
 
 
 def show_window(ax: Axes, centre: Sequence[float], radius: float) -> Axes:
-    """Show only what lies near a point; outside of the map, grey.
+    """Limit the view to a window round a point; grey outside of the map.
 
     Args:
         ax (Axes): With a heatmap.
@@ -223,7 +240,7 @@ def draw_skeleton(
 
 
 def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
-    """Where biased encoding puts a keypoint, on the grid (the paper's Fig. 4).
+    """Draw the grid points of biased encoding (the paper's Fig. 4).
 
     Args:
         ax (Axes): Where to draw.

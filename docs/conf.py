@@ -4,6 +4,8 @@ The sources are the whole repository, so that a link that works on GitHub works
 here as well, from and to the README and the pages beside configs and projects.
 """
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,6 +35,9 @@ include_patterns = [
 ]
 exclude_patterns = ['.*', 'data', 'docs/_build', 'outputs', 'work_dirs']
 html_theme = 'furo'
+html_static_path = ['site']
+html_css_files = ['copy.css']
+html_js_files = ['copy.js']
 html_title = f'dark_codec {release}'
 
 # links to headings, as GitHub names them
@@ -48,6 +53,18 @@ def is_skipped(app, what, name, obj, skip, options):
     return True if type(obj).__name__ == '_tuplegetter' else None
 
 
+def finish(app, exception):
+    """Add what Sphinx does not see: the entrance, and pictures in HTML."""
+    if exception is None and app.builder.name == 'html':
+        shutil.copy(HERE / 'site' / 'index.html', app.outdir)
+        readme = (HERE.parent / 'README.md').read_text()
+        for picture in re.findall(r'(?:src|srcset)="([^"]+)"', readme):
+            copy = Path(app.outdir, picture)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(HERE.parent / picture, copy)
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect('build-finished', finish)
     app.connect('autodoc-skip-member', is_skipped)

@@ -1,7 +1,7 @@
 """Draws the figures of docs/concepts.md, and that of the README.
 
-``python docs/figures.py docs/images/concepts``. Everything on them comes out
-of dark_codec's own functions.
+``python docs/figures.py docs/images/concepts``. Everything on them comes from
+dark_codec's own functions.
 """
 
 import argparse

@@ -14,6 +14,7 @@ instead: the script is there, its parser takes the arguments, and what lies in
 the repository exists.
 """
 
+import doctest
 import re
 import runpy
 import shlex
@@ -131,7 +132,7 @@ def check_command(words, monkeypatch):
         return
     known = (ROOT / script).read_text()
     if launched := re.search(r'\b(train|test)\.py', known):
-        known += (ROOT / 'dark_codec/cli/tool.py').read_text()
+        known += (ROOT / 'dark_codec/cli/arguments.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
     for word in arguments:
         option = word.partition('=')[0]
@@ -153,3 +154,14 @@ def parse(script, arguments, call, monkeypatch):
             parser_of(script)()
         except SystemExit as end:
             assert not end.code, f'{call}: refused by its parser'
+
+
+def run_session(text, names):
+    """What an interactive session prints is what the page says."""
+    session = doctest.DocTestParser().get_doctest(text, names, 'page', '', 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    printed = []
+    runner = doctest.DocTestRunner(optionflags=flags)
+    runner.run(session, out=printed.append, clear_globs=False)
+    assert not printed, ''.join(printed)
+    names.update(session.globs)

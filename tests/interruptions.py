@@ -158,12 +158,17 @@ def interrupted(program, arguments, folder, rng, number, whom):
     for attempt in itertools.count():
         run = Run(program, folder / f'{attempt}', arguments)
         moment = rng.uniform(0, PROGRAMS[program])
-        if run.read(moment):
+        if not run.read(moment):
+            # it has ended by itself: once more
+            os.close(run.pipe)
+            assert os.waitpid(run.pid, 0)[1] == 0, run.output.decode()
+            continue
+        gone = run.interrupt(number, whom)
+        if run.code or run.seconds > 1:
             break
-        # it has ended by itself: once more
-        os.close(run.pipe)
-        assert os.waitpid(run.pid, 0)[1] == 0, run.output.decode()
-    gone = run.interrupt(number, whom)
+        # It was leaving as the signal came: the kernel, which takes a large
+        # process down for a while before it closes the pipe, ignores
+        # signals to it. Once more.
     # before the tool has begun, it dies by the signal
     run.good = gone and run.code in (128 + number, -number)
     end = f'all gone in {run.seconds:.1f} s' if gone else 'SOMETHING IS LEFT'

@@ -13,10 +13,8 @@ Python reports (PEP 578), or by the kernel's limit on the size of a file,
 after as many bytes as the limit allows.
 """
 
-import json
 import os
 import resource
-import runpy
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from forks import run_jobs, run_script
 from mmengine.config import Config
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
@@ -136,10 +135,7 @@ def die_after_bytes(size):
 
 def run(program, *arguments):
     if program != 'mmengine':
-        script = ROOT / 'tools' / program
-        sys.argv = [program, *arguments]
-        sys.path.insert(0, str(script.parent))
-        runpy.run_path(str(script), run_name='__main__')
+        run_script(ROOT / 'tools' / program, *arguments)
         return
     config, work_dir = arguments
     cfg = Config.fromfile(config)
@@ -147,30 +143,8 @@ def run(program, *arguments):
     Runner.from_cfg(cfg).train()
 
 
-def in_a_process(log, program, *arguments):
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
-        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        run(program, *arguments)
-        code = 0
-    except SystemExit as leave:
-        code = leave.code or 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
 if __name__ == '__main__':
     torch.set_num_threads(1)
     import mmpose.models  # noqa: F401  once, for all
 
-    print(json.dumps([in_a_process(*job) for job in json.load(sys.stdin)]))
+    run_jobs(run)

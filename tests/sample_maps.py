@@ -4,6 +4,18 @@ import numpy as np
 
 # heatmap size (W, H), training sigma, and the kernel that DarkPose means
 SCALES = [((24, 32), 1.0, 3), ((48, 64), 2.0, 11), ((72, 96), 3.0, 17)]
+# by their columns in the table of bad maps of docs/decoders.md
+DECODERS = {
+    'argmax': dict(type='ArgmaxDecoder'),
+    'shift': dict(type='QuarterShiftDecoder'),
+    'Taylor minmax': dict(type='TaylorDecoder'),
+    'Taylor max': dict(
+        type='TaylorDecoder',
+        modulation=dict(type='GaussianModulation', rescale='max'),
+    ),
+    'Taylor raw': dict(type='TaylorDecoder', modulation=None),
+    'fit': dict(type='GaussianFitDecoder'),
+}
 KINDS = ['clean', 'noisy', 'skewed', 'truncated']
 
 

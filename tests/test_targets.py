@@ -1,7 +1,6 @@
 """Targets from the training device equal those of GenerateTarget."""
 
 import copy
-import os
 
 import numpy as np
 import pytest
@@ -14,7 +13,14 @@ from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
-from tiny_run import NUM_IMAGES, call, free_port, write_config, write_data
+from tiny_run import (
+    NUM_IMAGES,
+    be_one_of_two,
+    call,
+    free_port,
+    write_config,
+    write_data,
+)
 from torch.multiprocessing import spawn
 
 from dark_codec import BatchGenerateTarget, apply_codec
@@ -282,14 +288,7 @@ def test_prediction_is_unaffected(tiny):
 
 def half_batch(rank, config, port, folder):
     """One of two processes: the same step as the runner makes."""
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    torch.set_num_threads(1)
+    be_one_of_two(rank, port)
     cfg = apply_codec(Config.fromfile(config))
     model, samples = build(cfg)
     cfg.launcher = 'pytorch'

@@ -10,6 +10,7 @@ from dark_codec import DARKCodec
 from dark_codec.visualization import (
     draw_covariances,
     draw_picture,
+    line_style,
     overlay_heatmap,
 )
 
@@ -71,3 +72,10 @@ def test_ellipses_have_one_standard_deviation(ax, rng):
 def inverse(matrix):
     (a, b), (c, d) = matrix
     return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+
+
+def test_twelve_lines_differ_in_what_a_grey_print_shows():
+    styles = [line_style(number) for number in range(12)]
+    seen = {(style['marker'], style['linestyle']) for style in styles}
+    assert len(seen) == 12
+    assert line_style(12) == styles[0]

@@ -183,6 +183,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def be_one_of_two(rank, port):
+    """Make this process one of two that torchrun has started."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+
+
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 

@@ -13,13 +13,13 @@ process of their own.
 import atexit
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from pathlib import Path
+
+from forks import in_a_fork, redirect, run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,31 +64,13 @@ class ToolServer:
 
 
 def run_tool(command, cwd, env, files):
-    """Become the process of a tool, and end with it."""
-    for number, path in enumerate([os.devnull, *files]):
-        mode = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
-        os.dup2(os.open(path, mode), number)
+    """Run a tool in this process, with this folder and environment."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    redirect(*files)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    script, *_ = sys.argv = command
-    sys.path[0] = str(Path(script).parent)
-    code = 1
-    try:
-        runpy.run_path(script, run_name='__main__')
-        code = 0
-    except SystemExit as end:
-        code = end.code or 0
-        if not isinstance(code, int):
-            print(code, file=sys.stderr)
-            code = 1
-    except BaseException:
-        traceback.print_exc()
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    run_script(*command)
 
 
 def main():
@@ -110,12 +92,7 @@ def main():
 
     sys.path.remove(str(ROOT))  # a tool puts it there
     for line in sys.stdin:
-        job = json.loads(line)
-        child = os.fork()
-        if not child:
-            run_tool(**job)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(in_a_fork(run_tool, **json.loads(line)), flush=True)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ cd "$ROOT"
 "$VENV/bin/python" -m ruff check .
 "$VENV/bin/python" -m ruff format --check .
 "$VENV/bin/python" -m mypy
-# two processes: by files, for tests of one share what they have trained
+# two processes: by files, for tests of one share what they have trained; in
+# the order of tests/conftest.py
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENV/bin/python" -m pytest \
-    -n 2 --dist loadfile --durations=10 "$@"
+    -n 2 --dist loadfile --no-loadscope-reorder --durations=10 "$@"

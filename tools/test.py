@@ -22,6 +22,7 @@ from dark_codec.cli import (  # noqa: E402
     add_common_arguments,
     check_output,
     enable_hook,
+    explain_downloads,
     load_config,
     prepare,
     run_tool,
@@ -103,7 +104,9 @@ def main() -> None:
         check_output('--dump', args.dump, PICKLE_SUFFIXES)
     merge_args(cfg, args)
     prepare(cfg, ('test',))
-    metrics = Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    with explain_downloads(cfg):
+        metrics = runner.test()
     if args.out is not None and is_main_process():
         dump({name: _plain(m) for name, m in metrics.items()}, args.out)
 

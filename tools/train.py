@@ -20,6 +20,7 @@ from dark_codec.cli import (  # noqa: E402
     UserError,
     add_common_arguments,
     enable_hook,
+    explain_downloads,
     load_config,
     prepare,
     run_tool,
@@ -35,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='checkpoint to go on from; without a value, the latest one in '
+        help='checkpoint to continue from; without a value, the latest one in '
         'the work dir',
     )
     parser.add_argument(
@@ -142,7 +143,8 @@ def tell_what_next(config: str, runner: Runner) -> None:
     """Say where the last checkpoint lies, and how to test it."""
     checkpoint = runner.message_hub.runtime_info.get('last_ckpt')
     if checkpoint is not None:
-        command = shlex.join(['python', 'tools/test.py', config, checkpoint])
+        test = str(Path(sys.argv[0]).with_name('test.py'))
+        command = shlex.join(['python', test, config, checkpoint])
         print_log(
             f'Trained. The last checkpoint: {checkpoint}\n'
             f'To test it: {command}',
@@ -159,7 +161,8 @@ def main() -> None:
     prepare(cfg, ('train', 'val'))
     choose_checkpoint(cfg)
     runner = Runner.from_cfg(cfg)
-    runner.train()
+    with explain_downloads(cfg):
+        runner.train()
     tell_what_next(args.config, runner)
 
 

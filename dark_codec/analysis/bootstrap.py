@@ -37,7 +37,7 @@ def _check(images: int, draws: int, level: float) -> None:
 
 
 def _draw(images: int, draws: int, seed: int) -> np.ndarray:
-    """Indices of the images in each resample, (draws, images)."""
+    """Draw the images of each resample: indices, (draws, images)."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, images, (draws, images))
 
@@ -56,15 +56,15 @@ def bootstrap_mean(
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """Mean over images with its interval.
+    """Compute the mean over images with its interval.
 
     For paired differences, pass the differences.
 
     Args:
         values (np.ndarray): One row an image, (I, ...).
-        draws (int): Resamples. Defaults to 2000.
+        draws (int): Number of resamples. Defaults to 2000.
         level (float): Coverage of the interval. Defaults to 0.95.
-        seed (int): Of the resamples. Defaults to 0.
+        seed (int): Seed of the resampling. Defaults to 0.
 
     Returns:
         Estimate: Each entry of shape (...).
@@ -97,15 +97,15 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """Any statistic of images with its interval.
+    """Compute any statistic of images with its interval.
 
     Args:
         statistic (Callable): Called with each array resampled; returns a
             number or an array.
         *arrays (np.ndarray): One row an image, (I, ...).
-        draws (int): Resamples. Defaults to 500.
+        draws (int): Number of resamples. Defaults to 500.
         level (float): Coverage of the interval. Defaults to 0.95.
-        seed (int): Of the resamples. Defaults to 0.
+        seed (int): Seed of the resampling. Defaults to 0.
 
     Returns:
         Estimate: Each entry shaped as what ``statistic`` returns.

@@ -1,4 +1,4 @@
-"""Decode a dump in several ways, score each, and say how sure that is."""
+"""Decode a dump in several ways, score each, and estimate intervals."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Score(NamedTuple):
 
     Attributes:
         metrics (dict[str, float]): As ``tools/test.py`` prints them.
-        resamplers (list[Resampler]): The same as functions of the images;
-            of those metrics that can be resampled.
+        resamplers (list[Resampler]): The metrics that can be resampled, as
+            functions of the images.
     """
 
     metrics: dict[str, float]
@@ -52,14 +52,15 @@ class Score(NamedTuple):
 
 
 def check_decoders(dump: HeatmapDump, decoders: Decoders) -> None:
-    """Build all decoders, and make sure that the dump is enough for them.
+    """Build all decoders, and check that the dump holds what they read.
 
     Args:
-        dump (HeatmapDump): What is to be decoded.
+        dump (HeatmapDump): The dump to decode.
         decoders (Decoders): Names to configs of registered decoders.
 
     Raises:
-        ValueError: If one is not to be had; the message has its name.
+        ValueError: If one cannot be built, or needs more of each map; the
+            message has its name.
     """
     for name, decoder in decoders.items():
         try:
@@ -77,7 +78,7 @@ def decode_dump(
     """Decode a dump in several ways, in one pass.
 
     Args:
-        dump (HeatmapDump): One shard of it at a time is in memory.
+        dump (HeatmapDump): The dump; one shard at a time is in memory.
         decoders (Decoders): Names to configs of registered decoders.
         progress (Callable): Called after each shard.
 
@@ -114,7 +115,7 @@ def score_decoding(dump: HeatmapDump, decoding: Decoding) -> Score:
     """Score a decoding as ``tools/test.py`` would.
 
     Args:
-        dump (HeatmapDump): That was decoded.
+        dump (HeatmapDump): The dump that was decoded.
         decoding (Decoding): From :func:`decode_dump`.
 
     Raises:
@@ -158,7 +159,7 @@ def _build_evaluator(dump: HeatmapDump) -> Evaluator:
 def _resampler(
     metric: BaseMetric, results: list, image_ids: list, metrics: dict
 ) -> Resampler | None:
-    """The metric as a function of images; None if it cannot be had."""
+    """Return the metric as a function of images, or None."""
     if type(metric) is CocoMetric:
         return _coco_resampler(metric, metrics)
     if isinstance(metric, CocoMetric) or len(results) != len(image_ids):
@@ -190,7 +191,7 @@ class Interval(NamedTuple):
 
     Attributes:
         value (Estimate): The number itself.
-        difference (Estimate): The number less that of the first decoder,
+        difference (Estimate): Its difference from the first decoder,
             paired by image.
     """
 
@@ -203,7 +204,7 @@ def intervals(
     draws: int = 500,
     progress: Callable[[], Any] = lambda: None,
 ) -> dict[str, dict[str, Interval]]:
-    """Intervals of all numbers that can be resampled.
+    """Compute intervals of all metrics that can be resampled.
 
     Args:
         scores (Mapping[str, Score]): By decoder; the first one is what the

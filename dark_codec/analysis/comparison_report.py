@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dumps.reader import HeatmapDump
-from ..visualization import COLORS, MARKERS
+from ..visualization import line_style
 from .bootstrap import Estimate
 from .comparison import Interval
 from .decoders_by_name import Sweep
@@ -20,7 +20,7 @@ from .machine import describe_run, describe_threads
 from .markdown import markdown
 from .recommendation import Choice
 
-# what of the dump's facts goes into the report
+# fields of DumpInfo that go into the report
 _RECORDED = (
     'kind',
     'dtype',
@@ -55,13 +55,13 @@ Rows = dict[str, Row]
 
 
 def main_metrics(rows: Rows) -> list[str]:
-    """Names of the numbers without those of single joints."""
+    """Return the names of the metrics, without those of single joints."""
     first = next(iter(rows.values()))
     return [name for name in first.metrics if name.count('/') <= 1]
 
 
 def shared_intervals(rows: Rows) -> list[str]:
-    """Return those of them that have intervals."""
+    """Return the names of the main metrics that have intervals."""
     return [
         name
         for name in main_metrics(rows)
@@ -80,12 +80,12 @@ def write_report(
     """Write report.md, report.json and the plots.
 
     Args:
-        folder: Where to.
-        dump: What was decoded.
-        rows: By decoder, those of the sweeps included.
-        sweeps: By the names of their files.
+        folder: Folder to write to.
+        dump: The dump that was decoded.
+        rows: Results by decoder, including those of the sweeps.
+        sweeps: Sweeps by the names of their files.
         draws: Resamples of the bootstrap.
-        choices: What is recommended for the network.
+        choices: Recommended decoders.
     """
     info = vars(dump.info)
     record = dict(
@@ -121,7 +121,7 @@ def write_report(
 
 
 def recommendation(choices: list[Choice]) -> str:
-    """What to take, in markdown; empty without choices."""
+    """Return the recommendation in markdown; empty without choices."""
     if not choices:
         return ''
     table = markdown(
@@ -221,15 +221,15 @@ def _estimate(estimate: Estimate) -> str:
 
 
 def draw_differences(rows: Rows) -> Figure:
-    """Each number's difference to the first decoder, with its interval."""
+    """Draw differences from the first decoder with their intervals."""
     names = shared_intervals(rows)
     figure, axes = _panels(names, 0.8 + 0.3 * len(rows))
     for ax, name in zip(axes, names):
         for y, row in enumerate(rows.values()):
             value, low, high = row.intervals[name].difference
-            color = COLORS[y % len(COLORS)]
-            ax.plot([low, high], [y, y], color=color)
-            ax.plot(value, y, MARKERS[y % len(MARKERS)], color=color)
+            style = line_style(y)
+            ax.plot([low, high], [y, y], color=style['color'])
+            ax.plot(value, y, **style)
         ax.axvline(0, color='0.6', linewidth=1)
         ax.set_yticks(range(len(rows)), list(rows))
         ax.invert_yaxis()
@@ -239,7 +239,7 @@ def draw_differences(rows: Rows) -> Figure:
 
 
 def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
-    """Differences to the first decoder over what is swept."""
+    """Draw differences from the first decoder over the swept number."""
     names = shared_intervals(rows)
     figure, axes = _panels(names, 2.8)
     for ax, name in zip(axes, names):
@@ -250,8 +250,9 @@ def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
             ]
             value, low, high = zip(*estimates)
             x = list(decoders)
-            ax.plot(x, value, color=COLORS[i], marker=MARKERS[i], label=family)
-            ax.fill_between(x, low, high, color=COLORS[i], alpha=0.15)
+            style = line_style(i)
+            ax.plot(x, value, label=family, **style)
+            ax.fill_between(x, low, high, color=style['color'], alpha=0.15)
     axes[0].legend(fontsize=8)
     figure.supxlabel(sweep.label, fontsize=9)
     first = next(iter(rows))
@@ -260,7 +261,7 @@ def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
 
 
 def _panels(names: list[str], height: float) -> tuple[Figure, list[Axes]]:
-    """One panel a number, three in a row, each `height` inches high."""
+    """Make a panel for each metric, three a row, `height` inches high."""
     columns = min(len(names), 3)
     lines = -(-len(names) // columns)
     figure = Figure(

@@ -25,7 +25,7 @@ SHORT: dict[str, dict] = {
     ),
     'fit': dict(type='GaussianFitDecoder'),
 }
-# those that need the whole map have no place in a dump of patches
+# those that read the whole map cannot decode a dump of patches
 DEFAULTS = {
     'full': ['argmax', 'shift', 'shift-eq1', 'taylor', 'dark', 'fit'],
     'patch': ['argmax', 'shift', 'taylor', 'dark-max', 'fit'],
@@ -94,7 +94,7 @@ class Sweep(NamedTuple):
 
 
 def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
-    """Taylor and fit decoders for these sigmas; several if none is given.
+    """Return Taylor and fit decoders for these sigmas, or for defaults.
 
     Args:
         info: Of the dump.
@@ -113,7 +113,7 @@ def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
 
 
 def kernel_sweep(info: DumpInfo, sizes: Sequence[int]) -> Sweep:
-    """Taylor decoders with these kernels of OpenCV; several if none."""
+    """Return Taylor decoders with these OpenCV kernels, or defaults."""
     chosen = sizes or with_windows_in(
         KERNEL_SIZES, lambda size: size // 2 + 2, info
     )
@@ -129,7 +129,7 @@ def _sweep(label: str, families: dict[str, dict[float, str]]) -> Sweep:
 def with_windows_in(
     values: Sequence, reach: Callable[[Any], float], info: DumpInfo
 ) -> list:
-    """Return those whose windows are in the dump.
+    """Return the values whose windows fit into the dump's patches.
 
     Args:
         values: Sigmas or sizes of kernels.

@@ -1,6 +1,6 @@
 """Decode heatmaps that a network has predicted, and score the keypoints.
 
-What MMPose's head and estimator do after the network, without either.
+Repeats what MMPose's head and estimator do after the network.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ..config.tree import type_name, unscoped
 
 
 def codec_config(cfg: Config) -> dict:
-    """The DARKCodec that decodes what the model of a config predicts.
+    """Return the DARKCodec that decodes what a config's model predicts.
 
-    That of the config, or for another codec of Gaussian heatmaps a DARKCodec
+    The config's own, or for another codec of Gaussian heatmaps a DARKCodec
     with its sizes, sigma and alignment.
 
     Args:
@@ -58,9 +58,9 @@ def decode(
     digit: batches as in a test give the test's results.
 
     Args:
-        codec (DARKCodec): What decodes.
+        codec (DARKCodec): The codec.
         heatmaps (Tensor): Shape (n, K, H, W).
-        batch_size (int): How many samples at a time.
+        batch_size (int): Number of samples decoded at a time.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Keypoints (x, y) in input px,
@@ -111,7 +111,7 @@ def add_predictions(
 
 
 def image_to_input(points: np.ndarray, samples: list[dict]) -> np.ndarray:
-    """Image px to input px: inverts MMPose's top-down estimator.
+    """Map image px to input px: inverts MMPose's top-down estimator.
 
     Args:
         points (np.ndarray): Shape (n, K, 2).

@@ -163,7 +163,7 @@ def diagnose(
 
 
 def _check(keypoints: Keypoints, radius: float) -> np.ndarray:
-    """Refuse what cannot be meant; which keypoints count, (I, K)."""
+    """Check the arguments; return the mask of keypoints that count."""
     shape = keypoints.truth.shape
     expected = dict(
         points=shape,

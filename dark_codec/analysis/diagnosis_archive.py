@@ -1,4 +1,4 @@
-"""Read what a diagnosis looks at from an npz file of arrays."""
+"""Read the input of a diagnosis from an npz file of arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_archive(
     input_size: Sequence[int] | None,
     flip_indices: Sequence[int] | None,
 ) -> Case:
-    """Read arrays as those of docs/diagnosis.md.
+    """Read arrays in the format of docs/diagnosis.md.
 
     Args:
         path: An npz file.
@@ -36,7 +36,7 @@ def read_archive(
             none has one.
 
     Raises:
-        DumpError: If these are none, or do not fit each other.
+        DumpError: If the file holds other arrays, or they do not fit.
     """
     arrays = _load(path)
     maps = arrays['heatmaps']
@@ -93,7 +93,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _decode(
     codec: DARKCodec, maps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints in heatmap px, (I, K, 2), and with NaN for those not found."""
+    """Decode to heatmap px, (I, K, 2); also with NaN for those not found."""
     found = codec.decoder(torch.from_numpy(maps.astype(np.float32)))
     points = found.points.numpy().astype(np.float64)
     return points, without(points, found.scores.numpy() == 0)

@@ -1,4 +1,4 @@
-"""Read what a diagnosis looks at from a dump."""
+"""Read the input of a diagnosis from a dump."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..functional import find_peaks, input_to_heatmap
 from .decoding import decode
 from .diagnosis import Keypoints
 
-# reads little enough for all dumps, and is finer than the steps of others
+# its window fits into every dump, and its result is not quantised
 DECODER = 'GaussianFitDecoder'
 SIZES = ('torso', 'box')
 
 
 class Case(NamedTuple):
-    """Predictions with all that is known about them.
+    """Predictions with their labels and metadata.
 
     Attributes:
         name (str): Of the dump.
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def read_dump(folder: Path, size: str | None) -> Case:
-    """Read what ``dump_heatmaps.py`` wrote.
+    """Read a dump that ``dump_heatmaps.py`` wrote.
 
     Args:
         folder: Of the dump.
@@ -92,7 +92,7 @@ def read_dump(folder: Path, size: str | None) -> Case:
 def _read_shard(
     shard: Shard, codec: DARKCodec, torso: list[int] | None
 ) -> dict[str, np.ndarray]:
-    """Read what :class:`Keypoints` holds, and the halves of the flip test."""
+    """Read the fields of :class:`Keypoints`, and the flip test's halves."""
     maps = shard.heatmaps()
     in_input, _ = decode(codec, maps, shard.info.batch_size)
     # by way of input px, where the codec makes its corrections
@@ -125,7 +125,7 @@ def _read_shard(
 
 
 def _box_size(shard: Shard, codec: DARKCodec) -> np.ndarray:
-    """Longer sides of the boxes in heatmap px, (n,)."""
+    """Return the longer sides of the boxes in heatmap px, (n,)."""
     boxes = [sample['gt_instances']['bboxes'] for sample in shard.samples]
     corners = np.concatenate(boxes)
     scale = np.array([sample['input_scale'] for sample in shard.samples])
@@ -165,11 +165,11 @@ def _dump_case(
 
 
 def without(points: np.ndarray, lost: np.ndarray) -> np.ndarray:
-    """NaN for the points (..., 2) that are lost (...)."""
+    """Return the points (..., 2) with NaN where the mask (...) is set."""
     return np.where(lost[..., None], np.nan, points)
 
 
 def find_pixels(maps: np.ndarray) -> np.ndarray:
-    """Highest pixels (x, y), (I, K, 2)."""
+    """Return the highest pixels (x, y), (I, K, 2)."""
     peaks = find_peaks(torch.from_numpy(maps).flatten(0, 1))
     return np.stack([peaks.x, peaks.y], -1).reshape(*maps.shape[:2], 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ _NARROW = 3.5  # in %: a bar with no room for its number
 
 
 def draw(findings: Findings) -> bytes:
-    """Draw what there is, as a PNG."""
+    """Draw the available parts of a diagnosis, as a PNG."""
     parts, found = findings.parts, findings.found
     case: Any = findings.case  # has what `parts` and `found` are made from
     panels = 2 * (parts is not None) + (found is not None)
@@ -51,7 +52,8 @@ def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
     reach = max(3 * found.scatter[0], 1.5)
     bins = np.linspace(x - reach, x + reach, 61)
     ax.hist(apart[..., 0].ravel(), bins, color=_LIGHT, label='keypoints')
-    for (name, value), style in zip(found.signatures.items(), _LINES):
+    signatures = found.signatures.items()
+    for (name, value), style in zip(signatures, cycle(_LINES)):
         ax.axvline(value, lw=2, label=f'theory: {name}, {value:.3f}', **style)
     top = ax.get_ylim()[1]
     ax.errorbar(
@@ -64,7 +66,7 @@ def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
         f'{found.offset.high[0]:.3f}]',
     )
     ax.set_ylim(0, 1.14 * top)
-    ax.set_title(f'The maps speak for: {found.verdict}')
+    ax.set_title(f'The heatmaps fit: {found.verdict}')
     ax.set_xlabel('x: plain - un-flipped (heatmap px)')
     ax.set_ylabel('keypoints')
     _legend_below(ax)
@@ -77,7 +79,7 @@ def draw_cloud(
     parts: Diagnosis,
     expected: np.ndarray | None,
 ) -> Axes:
-    """Draw where predictions lie, seen from the truth."""
+    """Draw the residuals, prediction - truth."""
     hits = residuals[parts.kinds == KINDS.index('hit')]
     ax.plot(*hits.T, '.', color=_LIGHT, ms=3, alpha=0.5, label='hits')
     ax.axhline(0, color='0.4', lw=1)

@@ -9,19 +9,15 @@ import numpy as np
 from .bootstrap import Estimate
 from .diagnosis import KINDS, PARTS, Diagnosis
 from .diagnosis_data import DECODER, Case
-from .flip_offset import (
-    ASYMMETRIC,
-    CONSISTENT,
-    FlipOffset,
-)
+from .flip_offset import FlipOffset
 from .markdown import markdown
 
 
 class Findings(NamedTuple):
-    """All that was found.
+    """Results of a diagnosis.
 
     Attributes:
-        case (Case): What was looked at.
+        case (Case): The diagnosed predictions.
         radius (float): Of a hit, as a share of the case's size.
         parts (Diagnosis, optional): Of the error, if there are labels.
         found (FlipOffset, optional): If there are un-flipped predictions.
@@ -39,7 +35,7 @@ class Findings(NamedTuple):
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """Everything, with lists for arrays."""
+    """Return all results, with lists for arrays."""
     case, radius, parts, found, warning, expected = findings
     result: dict[str, Any] = dict(
         dump=case.name,
@@ -83,7 +79,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 
 def _finite(values: np.ndarray) -> list[float | None]:
-    """JSON has no NaN."""
+    """Replace NaN, which JSON lacks, by None."""
     return [float(x) if np.isfinite(x) else None for x in values]
 
 
@@ -104,7 +100,7 @@ def _scaled(estimate: Estimate, stride: np.ndarray) -> Estimate:
 
 
 def as_page(findings: Findings, picture: str) -> str:
-    """Markdown, with a link to the picture."""
+    """Return the report in markdown, with a link to the picture."""
     case, _, parts, found, *_ = findings
     width, height = case.input_size
     columns, rows = case.heatmap_size
@@ -141,14 +137,13 @@ def _alignment_section(findings: Findings) -> str:
         [
             axis,
             _interval(found.offset, i),
-            f'{theory[ASYMMETRIC] if axis == "x" else 0:.3f}',
-            f'{theory[CONSISTENT] if axis == "x" else 0:.3f}',
+            *(f'{x if axis == "x" else 0:.3f}' for x in theory.values()),
             f'{found.scatter[i]:.3f}',
         ]
         for i, axis in enumerate('xy')
     ]
     header = ['plain - un-flipped, heatmap px', 'median']
-    header += [f'theory: {ASYMMETRIC}', f'theory: {CONSISTENT}', 'scatter']
+    header += [*(f'theory: {name}' for name in theory), 'scatter']
     return '\n'.join([*lines, markdown(header, table)])
 
 

@@ -40,10 +40,10 @@ class Example(NamedTuple):
 def choose_examples(
     prediction: Prediction, errors: np.ndarray, decoders: dict[str, Any]
 ) -> list[Example]:
-    """A heatmap with many peaks, and a usual one.
+    """Choose a heatmap with many peaks, and a typical one.
 
-    The first is looked for in the half with the higher maxima: where the
-    network knows nothing, peaks mean nothing.
+    The first comes from the half with the higher maxima: peaks of heatmaps
+    with low maxima are noise.
 
     Args:
         prediction (Prediction): Of all figures.
@@ -78,7 +78,7 @@ def choose_examples(
 
 
 def count_peaks(heatmap: np.ndarray) -> int:
-    """Local maxima (3 x 3) of at least half the maximum, near to it.
+    """Count local maxima (3 x 3) above half the maximum, near to it.
 
     Args:
         heatmap (np.ndarray): Shape (H, W).

@@ -1,7 +1,7 @@
 """The alignment that a network was trained with, found without labels.
 
 A network that sees a mirrored image predicts a mirrored heatmap. Its columns
-reversed ("un-flipped"), the map lies on that of the plain image only if the
+reversed ("un-flipped"), the map equals that of the plain image only if the
 alignment is flip-consistent. With stride s, `asymmetric` leaves 1 - 1/s px::
 
     plain        x / s
@@ -19,17 +19,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..functional import input_to_heatmap
+from ..functional import ALIGNMENTS, get_alignment, input_to_heatmap
 from .bootstrap import Estimate, bootstrap
 from .robust import by_image, median, robust_std
 
 Size = tuple[int, int]
 
-ASYMMETRIC, CONSISTENT, NEITHER = 'asymmetric', 'flip-consistent', 'neither'
+CONSISTENT, NEITHER = 'flip-consistent', 'neither'
 # Coordinates that were rounded before the targets were drawn, in heatmap px:
 # plain and un-flipped predictions are off by half a pixel, in opposite
 # directions.
 _ROUNDED = {'': 0.0, ', rounded down': -1.0, ', rounded up': 1.0}
+# least number of images for a warning: intervals of fewer are too narrow
+_FEWEST = 20
 
 
 class FlipOffset(NamedTuple):
@@ -40,10 +42,15 @@ class FlipOffset(NamedTuple):
             px, each entry (2,).
         scatter (np.ndarray): Robust standard deviation of that, (2,).
         signatures (dict[str, float]): What theory says of x, in heatmap px,
-            for 'asymmetric' and 'flip-consistent'.
-        verdict (str): 'asymmetric', 'flip-consistent' (`half_pixel` or
-            `align_corners`) or 'neither'.
+            for 'asymmetric' and 'flip-consistent' (`half_pixel` or
+            `align_corners`).
+        verdict (str): One of these, or 'neither'.
         reason (str): Why.
+        memorised (dict[str, float]): What theory says of x where the network
+            has learnt these very images by training on them, for
+            'asymmetric' and 'flip-consistent'. A mirrored training crop lies
+            one input px from the mirrored input of the flip test.
+        images (int): Number of images.
     """
 
     offset: Estimate
@@ -51,6 +58,8 @@ class FlipOffset(NamedTuple):
     signatures: dict[str, float]
     verdict: str
     reason: str
+    memorised: dict[str, float]
+    images: int
 
 
 def flip_signature(
@@ -72,18 +81,29 @@ def flip_signature(
         >>> flip_signature((192, 256), (48, 64), 'half_pixel')
         0.0
     """
-    ends = torch.tensor([[0, 0], [input_size[0] - 1, 0]])
-    first, last = input_to_heatmap(ends, input_size, heatmap_size, alignment)
-    # the image's first column, and where its mirror image, the last, lands
-    # when the heatmap's columns are reversed
-    apart = first[0] - (heatmap_size[0] - 1 - last[0])
-    return round(float(apart), 5) + 0.0
+    return get_alignment(alignment).flip_gap(input_size[0], heatmap_size[0])
+
+
+def _signatures(input_size: Size, heatmap_size: Size) -> dict[str, float]:
+    """Return all signatures; flip-consistent alignments share a name."""
+    signatures = {}
+    for name in ALIGNMENTS:
+        signature = flip_signature(input_size, heatmap_size, name)
+        signatures[name if signature else CONSISTENT] = signature
+    return signatures
+
+
+def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
+    """Return the names of the alignments that a verdict stands for."""
+    if verdict != CONSISTENT:
+        return [verdict]
+    return [name for name in ALIGNMENTS if name not in signatures]
 
 
 def alignment_offset(
     input_size: Size, heatmap_size: Size, alignment: str, other: str
 ) -> np.ndarray:
-    """Return how far an alignment puts a keypoint from another's place.
+    """Return the offset between a keypoint's places in two alignments.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -114,7 +134,7 @@ def find_alignment(
     image_ids: np.ndarray | None = None,
     draws: int = 500,
 ) -> FlipOffset:
-    """Find the alignment that a network's predictions speak for.
+    """Find the alignment that a network's predictions match.
 
     The predictions must be finer than a pixel: argmax and the quarter shift
     move in steps, and so do their medians.
@@ -134,7 +154,7 @@ def find_alignment(
         FlipOffset: With the verdict.
 
     Raises:
-        ValueError: If shapes differ, or there is not one pair.
+        ValueError: If shapes differ, or there is no pair at all.
     """
     if plain.shape != unflipped.shape or plain.shape[2:] != (2,):
         raise ValueError(
@@ -144,23 +164,28 @@ def find_alignment(
     apart = np.asarray(plain, np.float64) - unflipped
     if np.isnan(apart).any(-1).all():
         raise ValueError('no keypoint is predicted both plain and un-flipped')
-    offset = bootstrap(median, by_image(apart, image_ids), draws=draws)
-    signatures = {
-        name: flip_signature(input_size, heatmap_size, alignment)
-        for name, alignment in (
-            (ASYMMETRIC, 'asymmetric'),
-            (CONSISTENT, 'half_pixel'),
-        )
-    }
+    images = by_image(apart, image_ids)
+    offset = bootstrap(median, images, draws=draws)
+    signatures = _signatures(input_size, heatmap_size)
+    one_pixel = heatmap_size[0] / input_size[0]
+    memorised = {name: x + one_pixel for name, x in signatures.items()}
     verdict, reason = _judge(offset, signatures)
+    if verdict == NEITHER:
+        reason += _of_memory(offset.value[0], signatures, memorised)
     return FlipOffset(
-        offset, robust_std(apart, offset.value), signatures, verdict, reason
+        offset,
+        robust_std(apart, offset.value),
+        signatures,
+        verdict,
+        reason,
+        memorised,
+        len(images),
     )
 
 
 def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
-    """The verdict and the reason for it."""
-    gap = signatures[ASYMMETRIC] - signatures[CONSISTENT]
+    """Return the verdict and the reason for it."""
+    gap = _gap(signatures)
     if gap == 0:
         return NEITHER, 'with stride 1 the alignments do not differ in x'
     x, y = offset.value
@@ -171,8 +196,8 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
         )
     known = {
         name + rounding: value + shift
-        for name, value in signatures.items()
         for rounding, shift in _ROUNDED.items()
+        for name, value in signatures.items()
     }
     text = f'{x:.3f} px [{offset.low[0]:.3f}, {offset.high[0]:.3f}] in x'
     near = _nearest(known, x)
@@ -186,10 +211,29 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
     if abs(x - known[near]) > gap / 4:
         return NEITHER, (
             f'{text} is far from what theory says, '
-            f'{signatures[ASYMMETRIC]:.3f} and {signatures[CONSISTENT]:.3f}'
+            + ' and '.join(f'{value:.3f}' for value in signatures.values())
         )
     reason = f'{text} is nearest to {near}, {known[near]:.3f}'
     return (near if near in signatures else NEITHER), reason
+
+
+def _of_memory(
+    x: float, signatures: dict[str, float], memorised: dict[str, float]
+) -> str:
+    """Explain the offset of a network that has memorised the images."""
+    gap = _gap(signatures)
+    near = _nearest(memorised, x)
+    if abs(x - memorised[near]) >= gap / 4:
+        return ''
+    return (
+        f'; {near} gives {memorised[near]:.3f} on training images that the '
+        'network has memorised'
+    )
+
+
+def _gap(signatures: dict[str, float]) -> float:
+    """Return the distance of the alignments from each other in x."""
+    return max(signatures.values()) - min(signatures.values())
 
 
 def _nearest(known: dict[str, float], x: float) -> str:
@@ -222,7 +266,7 @@ def expected_offset(
     if found.verdict == NEITHER:
         return None
     # half_pixel and align_corners agree in the middle of the map
-    trained = 'asymmetric' if found.verdict == ASYMMETRIC else 'half_pixel'
+    trained = _alignments_of(found.verdict, found.signatures)[0]
     offset = alignment_offset(
         input_size, heatmap_size, trained, truth_alignment
     )
@@ -232,32 +276,43 @@ def expected_offset(
 
 
 def contradiction(found: FlipOffset, alignment: str) -> str:
-    """Return the warning for a user whose config names an alignment.
+    """Return a warning if a config's alignment does not fit.
 
     Args:
         found (FlipOffset): From :func:`find_alignment`.
         alignment (str): The config's.
 
     Returns:
-        str: Empty if the predictions do not contradict it.
+        str: Empty if the predictions do not contradict it, or come from
+        less than 20 images.
     """
-    if found.signatures[ASYMMETRIC] == found.signatures[CONSISTENT]:
+    if len(found.signatures) == 1 or found.images < _FEWEST:
         return ''
-    configured = ASYMMETRIC if alignment == ASYMMETRIC else CONSISTENT
+    configured = alignment if alignment in found.signatures else CONSISTENT
     if found.verdict == configured:
         return ''
     if found.verdict == NEITHER:
+        if _agrees(found, configured):
+            return ''
         return (
-            f"the config says alignment='{alignment}'; the heatmaps speak "
-            f'for no alignment: {found.reason}'
+            f"the config says alignment='{alignment}'; the heatmaps match "
+            f'no alignment: {found.reason}'
         )
-    meant = (
-        "'asymmetric'"
-        if found.verdict == ASYMMETRIC
-        else "'half_pixel' or 'align_corners'"
+    meant = ' or '.join(
+        map(repr, _alignments_of(found.verdict, found.signatures))
     )
     return (
-        f"the config says alignment='{alignment}', but the heatmaps speak for "
+        f"the config says alignment='{alignment}', but the heatmaps match "
         f'{meant}: {found.reason}. Decode with the alignment that the network '
         'was trained with'
+    )
+
+
+def _agrees(found: FlipOffset, name: str) -> bool:
+    """Return whether the offset may be an alignment's, memorised or not."""
+    gap = _gap(found.signatures)
+    (low, low_y), (high, high_y) = found.offset.low, found.offset.high
+    return max(low_y, -high_y) <= gap / 4 and any(
+        low - gap / 4 < theory[name] < high + gap / 4
+        for theory in (found.signatures, found.memorised)
     )

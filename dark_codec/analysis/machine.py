@@ -1,4 +1,4 @@
-"""Describe what numbers come from: command, machine and versions."""
+"""Describe how numbers were measured: command, machine, versions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THREAD_VARIABLES = (
 
 
 def devices() -> list[str]:
-    """The CPU, and an accelerator if there is one."""
+    """Return the names of the CPU and of an accelerator if present."""
     return list(dict.fromkeys(['cpu', get_device()]))
 
 
@@ -43,7 +43,7 @@ def describe_run() -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, versions, and how busy the machine was."""
+    """Describe processor, versions and load of the machine."""
     versions = dict(
         python=platform.python_version(),
         numpy=np.__version__,

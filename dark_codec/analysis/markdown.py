@@ -1,4 +1,4 @@
-"""Tables in markdown, and pages with places for them."""
+"""Tables in markdown, and pages with marked places for them."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence

@@ -21,11 +21,11 @@ _WINDOW = 3.5  # heatmap px on each side of the maximum
 def draw_modulation(
     examples: Sequence[Example], image: str = 'figure'
 ) -> Figure:
-    """Heatmaps before and after modulation, as the paper's Fig. 3.
+    """Draw heatmaps before and after modulation, as the paper's Fig. 3.
 
     Args:
         examples (Sequence[Example]): One row each.
-        image (str): What their images are.
+        image (str): Noun for their images.
 
     Returns:
         Figure: Two columns.
@@ -60,12 +60,12 @@ def draw_quantisation_errors(
     errors: dict[str, np.ndarray],
     images: str = 'figures',
 ) -> Figure:
-    """One keypoint quantised, as the paper's Fig. 4, and all of them.
+    """Draw one quantised keypoint (the paper's Fig. 4), and all errors.
 
     Args:
         point (Sequence[float]): The keypoint (x, y), heatmap px.
         errors (dict[str, np.ndarray]): Distances in input px, by quantiser.
-        images (str): What the test images are.
+        images (str): Noun for the test images.
 
     Returns:
         Figure: Two columns.

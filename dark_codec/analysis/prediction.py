@@ -34,7 +34,7 @@ DECODERS = {**PAPER_DECODERS, 'Gaussian fit': 'GaussianFitDecoder'}
 
 
 class _KeepSamplesHook(Hook):
-    """Keeps the samples that a test has predicted."""
+    """Collects the samples that a test has predicted."""
 
     def __init__(self) -> None:
         self.samples: list[PoseDataSample] = []
@@ -46,7 +46,7 @@ class _KeepSamplesHook(Hook):
         data_batch: Any = None,
         outputs: Any = None,
     ) -> None:
-        """Keep those of one batch."""
+        """Collect the samples of one batch."""
         self.samples.extend(outputs)
 
 
@@ -76,12 +76,12 @@ class Prediction(NamedTuple):
         return np.concatenate(visible) > 0
 
     def codec(self, decoder: str | dict, **settings: Any) -> DARKCodec:
-        """The network's codec with another decoder, and other settings."""
+        """Return the network's codec with another decoder and settings."""
         codec = codec_config(self.runner.cfg)
         return KEYPOINT_CODECS.build(dict(codec, decoder=decoder, **settings))
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
-        """Image px to input px, (I, K, 2): inverts MMPose's estimator."""
+        """Map image px to input px, (I, K, 2): inverts MMPose's estimator."""
         return image_to_input(points, [s.metainfo for s in self.samples])
 
 
@@ -107,7 +107,7 @@ def predict(cfg: Config) -> Prediction:
 def redecode(
     prediction: Prediction, decoder: str | dict, **settings: Any
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Decode a prediction in another way, and score it.
+    """Decode a prediction by another decoder, and score it.
 
     Args:
         prediction (Prediction): From :func:`predict`.
@@ -116,9 +116,9 @@ def redecode(
             ``correct_flip_shift``.
 
     Returns:
-        tuple[dict[str, float], np.ndarray]: What the dataset's own metrics
-        say, and the keypoints in image px, (I, K, 2), as MMPose's estimator
-        makes them.
+        tuple[dict[str, float], np.ndarray]: The dataset's own metrics, and
+        the keypoints in image px, (I, K, 2), as MMPose's estimator computes
+        them.
     """
     runner, samples, heatmaps = prediction
     codec = prediction.codec(decoder, **settings)

@@ -17,7 +17,7 @@ from ..functional.encode import quantise_points
 def quantisation_errors(
     points: np.ndarray, codec: DARKCodec
 ) -> dict[str, np.ndarray]:
-    """Return how far quantised keypoints lie from where they should.
+    """Return the distances of quantised keypoints from the exact ones.
 
     Args:
         points (np.ndarray): Keypoints (x, y) in input px, (n, 2).
@@ -39,7 +39,7 @@ def quantisation_errors(
 
 
 def usual_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
-    """The keypoint whose error under floor is the median, in heatmap px.
+    """Return the keypoint with the median error under floor.
 
     Args:
         points (np.ndarray): Keypoints (x, y) in input px, (n, 2).

@@ -1,9 +1,8 @@
-"""Which decoder suits a network: chosen on half of a dump's images.
+"""Choice of a decoder for a network, on half of a dump's images.
 
-How wide the kernel should be depends on the noise and the width of a
-network's heatmaps, and so on the network. What is best on the images that it
-was chosen on looks better than it is; hence the other half shows what the
-choice is worth.
+The best width of the kernel depends on the noise and the width of a network's
+heatmaps. On the images that it was chosen on, a decoder looks better than it
+is; hence the other half measures it.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from .decoders_by_name import parse_decoder, with_windows_in
 
 # of the kernel, in units of the training sigma
 WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-# metrics of which less is better
+# metrics of which lower is better
 _ERRORS = ('NME', 'EPE')
-# so many numbers of the first metric: of COCO AP, AP .5 and AP .75
+# number of results of the first metric: of COCO AP, AP .5 and AP .75
 _SHOWN = 3
 
 
@@ -34,8 +33,8 @@ class Choice(NamedTuple):
         decoder (str): The name of the best one on the first half of the
             images.
         value (Estimate): The number on the other half.
-        difference (Estimate): There, less that of DARK with the training
-            sigma, paired by image.
+        difference (Estimate): Its difference there from DARK with the
+            training sigma, paired by image.
     """
 
     metric: str
@@ -45,11 +44,11 @@ class Choice(NamedTuple):
 
 
 def candidates(info: DumpInfo) -> dict[str, dict]:
-    """Decoders to choose from, DARK with the training sigma first.
+    """Return the decoders to choose from, DARK first.
 
     Args:
-        info (DumpInfo): Of the dump; what does not fit in its windows is
-            left out.
+        info (DumpInfo): Of the dump; decoders that do not fit into its
+            windows are left out.
 
     Returns:
         dict[str, dict]: Configs by name.

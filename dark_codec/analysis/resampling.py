@@ -26,7 +26,7 @@ class Resampler(Protocol):
     images: int
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The numbers, (len(names),), of images given by their places."""
+        """Compute the metric, (len(names),), of images by their indices."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ class SampleResampler:
 
     Args:
         metric (BaseMetric): Of the dataset.
-        results (list): What it has kept of each sample.
+        results (list): Its intermediate result of each sample.
         image_ids (list): The image of each sample.
     """
 
@@ -66,7 +66,7 @@ class SampleResampler:
         self.names = [prefix + key for key in self._keys]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The numbers; NaN for those that these images do not give."""
+        """Compute the metric; NaN for what these images do not define."""
         results = [kept for i in images for kept in self._results[i]]
         with quiet_metrics():
             found = self._metric.compute_metrics(results)
@@ -90,10 +90,10 @@ class _Matches(NamedTuple):
 
 
 class CocoResampler:
-    """COCO's AP and AR from matches that ``COCOeval`` has made once.
+    """COCO's AP and AR, resampled from the matches of one ``COCOeval``.
 
-    ``COCOeval.accumulate`` for images that are drawn several times: each
-    detection counts as often as its image.
+    Does what ``COCOeval.accumulate`` does, for images that are drawn several
+    times: each detection counts as often as its image.
 
     Args:
         coco_eval (COCOeval): After ``evaluate()``.
@@ -120,7 +120,7 @@ class CocoResampler:
         ]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """COCO's statistics, as ``COCOeval.summarize`` gives them."""
+        """Compute COCO's statistics, as ``COCOeval.summarize`` does."""
         counts = np.bincount(images, minlength=self.images)
         thresholds, recalls, categories, areas = self._shape
         precision = -np.ones((thresholds, recalls, categories, areas, 1))
@@ -138,7 +138,7 @@ class CocoResampler:
     def _curves(
         self, matches: _Matches, counts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Precision at each recall, (T, R), and highest recall, (T,)."""
+        """Return precision at each recall, (T, R), and maximum recall."""
         people = (matches.people * counts).sum()
         if people == 0:
             return None
@@ -163,7 +163,7 @@ class CocoResampler:
 
 
 def _matches(found: np.ndarray) -> _Matches:
-    """Join what ``COCOeval`` found in each image; None where nothing is."""
+    """Join the results of ``COCOeval`` for each image; None if empty."""
     people = np.array(
         [0 if e is None else (e['gtIgnore'] == 0).sum() for e in found]
     )

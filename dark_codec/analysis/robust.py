@@ -53,18 +53,18 @@ def by_image(
 
 
 def median(vectors: np.ndarray) -> np.ndarray:
-    """Median of each component of vectors (..., D), without NaN: (D,).
+    """Return the median of each component of vectors (..., D), (D,).
 
-    NaN if nothing is left.
+    Vectors with NaN are left out; NaN if none remains.
     """
     flat = vectors.reshape(-1, vectors.shape[-1])
     flat = flat[~np.isnan(flat).any(1)]
-    # numpy warns of the median of nothing
+    # numpy warns of the median of an empty array
     return np.median(flat, 0) if len(flat) else np.full(flat.shape[1], np.nan)
 
 
 def robust_std(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Robust standard deviation round a centre, for each component.
+    """Return the robust standard deviation round a centre.
 
     The median absolute deviation, scaled to the standard deviation of a
     normal distribution.

@@ -1,24 +1,26 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
-from .metainfo import describe_bad_metainfo
-from .missing_data import describe_missing_data
-from .tool import (
-    UserError,
+from .arguments import (
     add_cfg_options,
     add_common_arguments,
     add_run_arguments,
+)
+from .config import (
     carry_codec,
     check_checkpoint,
-    check_folder,
-    check_output,
     enable_hook,
     head_decoder,
     load_config,
     prepare,
     read_config,
-    run_tool,
     warn_of_another_codec,
 )
+from .errors import UserError
+from .metainfo import describe_bad_metainfo
+from .missing_data import describe_missing_data
+from .missing_weights import explain_downloads
+from .outputs import check_folder, check_output
+from .tool import run_tool
 
 __all__ = [
     'UserError',
@@ -32,6 +34,7 @@ __all__ = [
     'describe_bad_metainfo',
     'describe_missing_data',
     'enable_hook',
+    'explain_downloads',
     'head_decoder',
     'load_config',
     'prepare',

@@ -25,14 +25,14 @@ from ..deployment import (
     session_of,
 )
 from ..engine import AtomicLocalBackend
-from .metainfo import describe_bad_metainfo
-from .tool import (
-    UserError,
+from .config import (
     carry_codec,
     check_checkpoint,
     head_decoder,
     warn_of_another_codec,
 )
+from .errors import UserError
+from .metainfo import describe_bad_metainfo
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 
@@ -62,7 +62,7 @@ def codec_settings(cfg: Config, decoder: str | dict | None) -> dict:
 
 
 def build_codec(settings: dict) -> DARKCodec:
-    """The codec; what is wrong with its decoder is the user's."""
+    """Build the codec; an invalid decoder is a user error."""
     try:
         return KEYPOINT_CODECS.build(settings)
     except (TypeError, ValueError) as error:
@@ -72,7 +72,7 @@ def build_codec(settings: dict) -> DARKCodec:
 def build_decoder(
     cfg: Config, codec: DARKCodec
 ) -> tuple[ExportedDecoder, list[str] | None]:
-    """The decoder alone, and the names of the config's keypoints."""
+    """Build the decoder alone; also return the keypoints' names."""
     metainfo = _metainfo_of(cfg)
     names = keypoint_names(metainfo, metainfo.get('num_keypoints', 0))
     return ExportedDecoder(codec), names
@@ -81,10 +81,10 @@ def build_decoder(
 def build_estimator(
     cfg: Config, checkpoint: str | None, flip: bool, uint8: bool
 ) -> tuple[ExportedEstimator, list[str] | None]:
-    """The whole model.
+    """Build the whole model.
 
     Args:
-        cfg: After :func:`codec_settings`.
+        cfg: A config after :func:`codec_settings`.
         checkpoint: Its weights; None leaves random ones.
         flip: Whether to make a flip test.
         uint8: Whether to normalise in the graph.
@@ -120,7 +120,7 @@ def build_estimator(
 def keypoint_names(
     metainfo: dict, count: int, kept: list[int] | None = None
 ) -> list[str] | None:
-    """The names of keypoints, or None where they do not fit.
+    """Return the names of keypoints, or None where they do not fit.
 
     Args:
         metainfo: Of the dataset.
@@ -133,7 +133,7 @@ def keypoint_names(
 
 
 def _metainfo_of(cfg: Config) -> dict:
-    """Return that of the training data, as MMPose's inference takes it."""
+    """Return the training data's metainfo, as MMPose's inference does."""
     wrong = describe_bad_metainfo(cfg, ('train',))
     if wrong:
         raise UserError(wrong)
@@ -146,7 +146,7 @@ def _metainfo_of(cfg: Config) -> dict:
 
 
 def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
-    """Load weights, all of them, and return the metainfo they came with."""
+    """Load all weights, and return the metainfo stored with them."""
     try:
         checkpoint = load_checkpoint(
             model, path, map_location='cpu', strict=True
@@ -163,7 +163,7 @@ def export_checked(
     out: Path,
     heatmaps: bool,
 ) -> dict[str, float]:
-    """Export to a file, which is there only if it does what PyTorch does.
+    """Export to a file, which is written only if it agrees with PyTorch.
 
     Args:
         module: What to export.

@@ -1,4 +1,4 @@
-"""Say what is wrong with the metainfo of a user's own dataset."""
+"""Check the metainfo of a user's own dataset."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ KEYS = (
 def describe_bad_metainfo(cfg: Config, loops: Sequence[str]) -> str:
     """Check ``metainfo`` of the datasets, where a config has it.
 
-    MMPose finds out by an assertion without words, or in the loss.
+    MMPose itself fails by an assertion without a message, or in the loss.
 
     Args:
         cfg: Config of a runner.

@@ -1,4 +1,4 @@
-"""Say which data are missing, and where they come from."""
+"""Report missing data, and where to download them."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +12,9 @@ DATASET_ZOO = 'https://mmpose.readthedocs.io/en/latest/dataset_zoo'
 
 
 def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
-    """Say which files and folders the loops would look for in vain.
+    """Report the files and folders that the loops need but do not exist.
 
-    Paths on other than local storage are not looked at.
+    Only paths on local storage are checked.
 
     Args:
         cfg: Config of a runner.
@@ -54,7 +54,7 @@ def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
 
 
 def leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
-    """Find what is inside wrappers and lists, with its config key."""
+    """Yield the configs inside wrappers and lists, with their keys."""
     if isinstance(node, (list, tuple)):
         for index, child in enumerate(node):
             yield from leaves(child, f'{where}.{index}')
@@ -67,7 +67,7 @@ def leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
 
 
 def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
-    """Give what the dataset reads, as (config key, path).
+    """Yield the paths that the dataset reads, as (config key, path).
 
     Joined as MMEngine's BaseDataset and MMPose's BaseCocoStyleDataset do it.
     """
@@ -85,7 +85,7 @@ def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Config key -> absolute path, of those that do not exist."""
+    """Return the absolute paths that do not exist, by config key."""
     return {
         key: os.path.abspath(path)
         for key, path in paths
@@ -94,7 +94,7 @@ def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
 
 
 def _homepage(dataset: dict) -> str | None:
-    """Return where a dataset is offered, if its metainfo says so."""
+    """Return a dataset's homepage, if its metainfo has it."""
     metainfo = dataset.get('metainfo')
     if metainfo is None:
         metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})

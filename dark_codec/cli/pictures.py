@@ -8,18 +8,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..engine import AtomicLocalBackend
-from .tool import check_output
+from .outputs import check_output
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 
 
 def check_picture(path: str) -> None:
-    """Make sure that ``--out`` can be written as a picture."""
+    """Check that ``--out`` can be written as a picture."""
     check_output('--out', path, _SUFFIXES)
 
 
 def save_picture(figure: Figure, path: str) -> None:
-    """Write a picture, whole or not at all, and say where."""
+    """Write a picture atomically, and print its path."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix[1:], dpi=100)
     AtomicLocalBackend().put(buffer.getvalue(), path)

@@ -1,7 +1,8 @@
-"""A config's ``codec``, carried to where it is used whenever it is read."""
+"""Completion of configs: the ``codec`` is copied to where it is used."""
 
 from .apply import apply_codec
 from .on_read import install
 from .places import decoding_head
+from .settings import alignment_of
 
-__all__ = ['apply_codec', 'decoding_head', 'install']
+__all__ = ['alignment_of', 'apply_codec', 'decoding_head', 'install']

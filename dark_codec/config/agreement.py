@@ -1,4 +1,4 @@
-"""Whether all that a config says of its DARKCodec is the same."""
+"""Check that all places of a config have the same DARKCodec."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..functional import get_alignment
 from .places import codec_places, decoding_head, warps
-from .settings import build_codec, same_codec
+from .settings import alignment_of, build_codec, same_codec
 from .tree import as_levels, plain, type_name
 
 
@@ -15,8 +16,8 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     """Refuse a head or target whose DARKCodec is not the top-level one.
 
     Where all places have the same one, it stems from a base or from an
-    earlier completion, and the top-level codec may replace it. So it may what
-    a file that this one is based on had as its codec.
+    earlier completion, and the top-level codec may replace it; likewise where
+    a place has the codec of a file that this one is based on.
 
     Args:
         cfg (Config): A config whose top-level ``codec`` is DARKCodec.
@@ -25,7 +26,7 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
     Raises:
         ValueError: With the place that has another DARKCodec.
     """
-    # the levels of a list have sigmas of their own
+    # the levels of a list differ in sigma
     found = [
         (path, level, isinstance(codec, (list, tuple)))
         for path, codec in codec_places(cfg)
@@ -52,7 +53,7 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
 
 
 def _codecs_of_bases(file: str | None) -> list:
-    """The codecs of all files that a config file is based on."""
+    """Return the codecs of all files that a config file is based on."""
     found = []
     try:
         for base in Config._get_base_files(file) if file else []:
@@ -60,7 +61,7 @@ def _codecs_of_bases(file: str | None) -> list:
             codec = Config._file2dict(path)[0].get('codec')
             found += [*as_levels(codec), *_codecs_of_bases(path)]
     except (OSError, RuntimeError, SyntaxError):
-        pass  # moved since, or lazy: nothing to be known
+        pass  # moved since, or lazy: unknown
     return found
 
 
@@ -74,7 +75,7 @@ def check_explicit(cfg: Config) -> None:
     model = cfg.get('model') or {}
     if not isinstance(model.get('head'), dict):
         return
-    # a val_dataloader may have targets of its own kind
+    # a val_dataloader may have other targets
     places: dict[str, Any] = {
         path: codec
         for path, codec in codec_places(cfg)
@@ -94,17 +95,18 @@ def check_explicit(cfg: Config) -> None:
         )
     _check_warps(cfg, head['decoder'])
     shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
-    fits = head['decoder'].get('alignment', 'asymmetric') == 'asymmetric'
+    alignment = alignment_of(head['decoder'])
+    fits = get_alignment(alignment).shift_heatmap
     if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
         raise ValueError(
             f'model.test_cfg.shift_heatmap={shift} does not fit '
-            f'alignment={head["decoder"].get("alignment")!r}; '
+            f'alignment={alignment!r}; '
             f'set it to {fits}'
         )
 
 
 def _check_warps(cfg: Config, decoder: dict) -> None:
-    """The crops must be of the size and the kind that the codec assumes."""
+    """Check the crops' size and kind against the codec."""
     codec = build_codec(decoder)
     for path, warp in warps(cfg):
         found = dict(

@@ -1,4 +1,4 @@
-"""Two lines of a config, carried to every place that needs them."""
+"""Copy the codec of a config to every place that uses it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..functional import get_alignment
 from .agreement import check_agreement, check_explicit
 from .device_targets import move_targets_to_device
 from .places import ENCODING, GAUSSIAN_CODECS, decoding_head, warp_is_udp
 from .settings import (
+    alignment_of,
     check_stride,
     complete_codec,
     describe,
@@ -26,7 +28,7 @@ def apply_codec(cfg: Config) -> Config:
 
     In MMEngine's configs a ``codec`` redefined over a base changes nothing
     by itself: the base has already copied its own codec to where it is used.
-    This carries the top-level ``codec`` to every ``GenerateTarget``, to
+    This copies the top-level ``codec`` to every ``GenerateTarget``, to
     ``TopdownAffine.input_size`` and to the head's decoder, removes keys
     inherited from the codec it replaces, and sets
     ``model.test_cfg.shift_heatmap`` to what the alignment needs. One line of
@@ -40,8 +42,8 @@ def apply_codec(cfg: Config) -> Config:
     workers send keypoints, and the heatmaps are rendered on the training
     device by :class:`BatchGenerateTarget`, which replaces GenerateTarget.
 
-    A config whose ``codec`` is another one is returned as it is, unless
-    DARKCodec stands in some of its places: these must then agree.
+    A config with another ``codec`` is returned as it is, unless some of its
+    places have a DARKCodec: these must then agree.
 
     Args:
         cfg (Config): A whole config. It is changed in place.
@@ -50,9 +52,9 @@ def apply_codec(cfg: Config) -> Config:
         Config: ``cfg``.
 
     Raises:
-        ValueError: If DARKCodec cannot be meant here: the model does not
-            predict Gaussian heatmaps, sizes disagree, a key is unknown; or
-            if it seems to be meant, and is misspelt.
+        ValueError: If DARKCodec cannot be used: the model does not predict
+            Gaussian heatmaps, sizes disagree, or a key is unknown; or if it
+            is misspelt.
     """
     check_spelling(cfg)
     codec = cfg.get('codec')
@@ -85,7 +87,7 @@ def apply_codec(cfg: Config) -> Config:
 
 
 def _replaced_codec(cfg: Config) -> dict:
-    """The codec that the head would decode with, a Gaussian heatmap's."""
+    """Return the codec of Gaussian heatmaps that the head has so far."""
     path, head = decoding_head(cfg)
     decoder: Any = head.get('decoder')
     name = type_name(decoder)
@@ -160,7 +162,7 @@ def _encoder_for(transform: dict, levels: list[dict]) -> dict | list[dict]:
 
 
 def _set_shift(cfg: Config, codec: dict) -> None:
-    """Only the asymmetric alignment wants MMPose's flip-test shift."""
+    """Move flipped heatmaps by a px only where the alignment wants it."""
     test_cfg = cfg.model.setdefault('test_cfg', {})
     if test_cfg.get('flip_mode', 'heatmap') != 'heatmap':
         raise ValueError(
@@ -172,7 +174,5 @@ def _set_shift(cfg: Config, codec: dict) -> None:
             'codec.correct_flip_shift is for flip tests, but '
             'model.test_cfg.flip_test is not set'
         )
-    alignment = codec.get('alignment', 'asymmetric')
-    set_logged(
-        test_cfg, 'shift_heatmap', alignment == 'asymmetric', 'model.test_cfg'
-    )
+    shift = get_alignment(alignment_of(codec)).shift_heatmap
+    set_logged(test_cfg, 'shift_heatmap', shift, 'model.test_cfg')

@@ -1,4 +1,4 @@
-"""``targets_on_device = True`` of a config, carried out."""
+"""Implementation of ``targets_on_device = True`` in a config."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def move_targets_to_device(cfg: Config) -> None:
 
     Takes it out of the training pipelines, lets PackPoseInputs hand the
     keypoints on, and adds ``BatchGenerateTarget`` to the data preprocessor.
-    What has been moved before is left as it is.
+    Targets that have been moved before are left as they are.
 
     Args:
         cfg (Config): A whole config whose GenerateTargets have a DARKCodec.
@@ -83,7 +83,7 @@ def _preprocessor(cfg: Config) -> dict:
 
 
 def _pipelines(node: Any, path: str = '') -> Iterator[tuple[str, Any, Any]]:
-    """Pipelines with a GenerateTarget: path, parent and key."""
+    """Return path, parent and key of pipelines with a GenerateTarget."""
     if not isinstance(node, (list, tuple, dict)):
         return
     pairs: Any = node.items() if isinstance(node, dict) else enumerate(node)
@@ -98,7 +98,7 @@ def _pipelines(node: Any, path: str = '') -> Iterator[tuple[str, Any, Any]]:
 
 
 def _target(path: str, pipeline: list[dict]) -> dict:
-    """The GenerateTarget of a pipeline, if nothing else uses its targets."""
+    """Return a pipeline's GenerateTarget; its targets must be unused."""
     names = [type_name(transform) for transform in pipeline]
     place = names.index('GenerateTarget')
     users = [n for n in names[place + 1 :] if n != 'PackPoseInputs']
@@ -112,7 +112,7 @@ def _target(path: str, pipeline: list[dict]) -> dict:
 
 
 def _augment(targets: list[dict]) -> dict:
-    """The batch augment that does what all these GenerateTargets do."""
+    """Return the batch augment that replaces these GenerateTargets."""
     settings = [unscoped(target) for target in targets]
     if any(other != settings[0] for other in settings):
         raise ValueError(

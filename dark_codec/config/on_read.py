@@ -1,4 +1,4 @@
-"""When a config is completed: whenever it is read, whoever reads it.
+"""Completion of configs whenever they are read, by any tool.
 
 MMEngine imports a config's ``custom_imports`` just before it makes the
 :class:`Config`. What importing dark_codec installs here is therefore in time

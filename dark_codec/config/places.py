@@ -1,4 +1,4 @@
-"""Where a config has its codec: the head, its targets, its warps."""
+"""Places of the codec in a config: the head, its targets, its warps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from mmengine.config import Config
 from .tree import find_all, raw_get, type_name
 
 ENCODING = ('GenerateTarget', 'BatchGenerateTarget')
-GAUSSIAN_CODECS = ('MSRAHeatmap', 'UDPHeatmap', 'MegviiHeatmap', 'DARKCodec')
-# What runs: a base's ``train_pipeline`` may stand at the top, unused.
+# MMPose's codecs of Gaussian heatmaps, which have one alignment each
+MMPOSE_ALIGNMENTS = dict(
+    MSRAHeatmap='asymmetric',
+    UDPHeatmap='align_corners',
+    MegviiHeatmap='asymmetric',
+)
+GAUSSIAN_CODECS = (*MMPOSE_ALIGNMENTS, 'DARKCodec')
+# what runs; a base's top-level ``train_pipeline`` may be unused
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 USED = ('model', *LOADERS, 'custom_hooks')
 
 
 def decoding_head(cfg: Config) -> tuple[str, dict]:
-    """The head that has the decoder, and its path.
+    """Return the path of the head that has the decoder, and the head.
 
     VisPredictHead wraps another head, and adds the keypoints' visibility.
 
@@ -36,10 +42,10 @@ def decoding_head(cfg: Config) -> tuple[str, dict]:
 
 
 def codec_places(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Path and value of each codec that MMPose would build from a config.
+    """Yield path and value of each codec that MMPose would build.
 
-    Those of the head and of the transforms that run. A value may be a list,
-    one codec a level.
+    These are the codecs of the head and of the transforms that run. A value
+    may be a list, one codec a level.
     """
     if isinstance(raw_get(raw_get(cfg, 'model'), 'head'), dict):
         path, head = decoding_head(cfg)
@@ -51,13 +57,13 @@ def codec_places(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 
 def warps(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Path and node of each TopdownAffine that runs."""
+    """Yield path and node of each TopdownAffine that runs."""
     for key in LOADERS:
         yield from find_all(raw_get(cfg, key), 'TopdownAffine', key)
 
 
 def warp_is_udp(cfg: Config) -> bool:
-    """Whether the crops are made by UDP's warp.
+    """Return whether the crops are made by UDP's warp.
 
     Raises:
         ValueError: If there is no warp, or if they differ.

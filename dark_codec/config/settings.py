@@ -1,4 +1,4 @@
-"""The settings of one DARKCodec in a config: completed, compared, described.
+"""Settings of a DARKCodec in a config: completed, compared, described.
 
 All functions take codecs as configs have them, dicts with a ``type``.
 """
@@ -15,10 +15,11 @@ from mmengine.logging import print_log
 
 from ..codec import DARKCodec
 from ..registry import DECODERS, ENCODERS, MODULATIONS
+from .places import MMPOSE_ALIGNMENTS
 from .tree import full_name, raw_items, type_name, unscoped
 
-# Keys of the codecs that DARKCodec may replace, which it has no use for:
-# merged into its config by inheritance from a base
+# Keys of replaced codecs that DARKCodec does not take: inheritance from a base
+# merges them into its config
 _FOREIGN_KEYS = (
     'unbiased',
     'blur_kernel_size',
@@ -64,8 +65,10 @@ def complete_codec(codec: dict, replaced: dict, use_udp: bool) -> dict:
     for key in ('input_size', 'heatmap_size'):
         codec.setdefault(key, replaced.get(key))
     codec.setdefault('sigma', gaussian_sigma(replaced))
-    if type_name(replaced) == 'UDPHeatmap':
-        codec.setdefault('alignment', 'align_corners')
+    default = _DEFAULTS['alignment']
+    alignment = MMPOSE_ALIGNMENTS.get(type_name(replaced) or '', default)
+    if alignment != default:
+        codec.setdefault('alignment', alignment)
     if codec.setdefault('use_udp', use_udp) != use_udp:
         raise ValueError(
             f'codec.use_udp={codec["use_udp"]}, but '
@@ -83,7 +86,7 @@ def complete_codec(codec: dict, replaced: dict, use_udp: bool) -> dict:
 
 
 def _named(node: Any) -> Any:
-    """A copy with names where Python or a lazy config has classes."""
+    """Return a copy with names in place of classes and lazy objects."""
     if isinstance(node, dict):
         return {key: _named(value) for key, value in raw_items(node)}
     if isinstance(node, (list, tuple)):
@@ -99,7 +102,7 @@ def _named(node: Any) -> Any:
 
 
 def gaussian_sigma(codec: dict) -> float | None:
-    """The sigma of a codec's targets in heatmap px, as far as it is given."""
+    """Return the sigma of a codec's targets in heatmap px, if given."""
     if type_name(codec) == 'MegviiHeatmap':
         # it blurs a single pixel with OpenCV's kernel of this size
         size = codec['kernel_size']
@@ -108,8 +111,14 @@ def gaussian_sigma(codec: dict) -> float | None:
     return codec.get('sigma')
 
 
+def alignment_of(codec: dict) -> str:
+    """Return the alignment of a codec of Gaussian heatmaps."""
+    fixed = MMPOSE_ALIGNMENTS.get(type_name(codec) or '')
+    return fixed or codec.get('alignment', _DEFAULTS['alignment'])
+
+
 def build_codec(codec: dict) -> DARKCodec:
-    """Build a DARKCodec, or raise a ValueError that says why not."""
+    """Build a DARKCodec; raise a ValueError where that fails."""
     args = {k: v for k, v in _named(unscoped(codec)).items() if k != 'type'}
     try:
         return DARKCodec(**args)
@@ -118,7 +127,7 @@ def build_codec(codec: dict) -> DARKCodec:
 
 
 def check_stride(codec: dict, replaced: dict) -> None:
-    """Refuse a size that changed without the other one.
+    """Check that input size and heatmap size were changed together.
 
     Raises:
         ValueError: If the stride is another than that of ``replaced``.
@@ -152,7 +161,7 @@ def check_stride(codec: dict, replaced: dict) -> None:
 
 
 def _strides(input_size: Sequence, heatmap_size: Sequence) -> list[float]:
-    """Of x and y, which differ where a network rounds its sizes."""
+    """Return the strides of x and y; rounded sizes make them differ."""
     return [i / h for i, h in zip(input_size, heatmap_size)]
 
 
@@ -161,7 +170,7 @@ def _spelt(strides: list[float]) -> str:
 
 
 def same_codec(one: Any, other: Any, any_sigma: bool = False) -> bool:
-    """Whether two nodes are DARKCodecs that do the same, however written.
+    """Return whether two nodes are equivalent DARKCodecs.
 
     Args:
         one (Any): A node of a config.
@@ -179,7 +188,7 @@ def same_codec(one: Any, other: Any, any_sigma: bool = False) -> bool:
 
 
 def _settings(codec: dict) -> dict:
-    """What a DARKCodec has been told, with defaults and plain types."""
+    """Return a DARKCodec's settings, with defaults and plain types."""
     settings = {**_DEFAULTS, **_named(unscoped(codec))}
     settings.pop('type')
     for part in ('encoder', 'decoder'):
@@ -191,7 +200,7 @@ def _settings(codec: dict) -> dict:
 
 
 def _part(node: Any) -> Any:
-    """An encoder, decoder or modulation as a dict with its bare type."""
+    """Return an encoder, decoder or modulation as a dict."""
     if isinstance(node, str):
         node = dict(type=node)
     if not isinstance(node, dict):
@@ -203,7 +212,7 @@ def _part(node: Any) -> Any:
 
 
 def describe(codec: dict) -> str:
-    """A DARKCodec in a few words, for the log."""
+    """Describe a DARKCodec in a few words, for the log."""
     built = build_codec(codec)
     (w, h), (width, height) = built.input_size, built.heatmap_size
     encoder = _part(_named(codec.get('encoder', _DEFAULTS['encoder'])))

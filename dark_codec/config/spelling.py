@@ -1,4 +1,4 @@
-"""What asks for DARK, however it is written, and what is misspelt."""
+"""Detection of configs that use DARKCodec, and of misspelt ones."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .tree import (
 
 
 def concerns_dark(cfg: Config | dict) -> bool:
-    """Whether a config is whole, and imports or names anything of ours.
+    """Return whether a config is whole, and imports or names dark_codec.
 
-    Cheap, and without importing what a lazy config names: it is asked of
-    every config that is read.
+    Called for every config that is read: cheap, and without importing what a
+    lazy config names.
     """
     if not raw_get(cfg, 'model'):
         return False
@@ -44,10 +44,10 @@ def concerns_dark(cfg: Config | dict) -> bool:
 
 
 def check_spelling(cfg: Config) -> None:
-    """Refuse what asks for a codec in a way that nothing would obey.
+    """Refuse codecs that would be ignored because of their spelling.
 
     Raises:
-        ValueError: With the place, and what may have been meant.
+        ValueError: With the place, and the probable spelling.
     """
     codec = raw_get(cfg, 'codec')
     if codec is not None and not isinstance(codec, (dict, list, tuple)):
@@ -78,7 +78,7 @@ def _check_registered(path: str, kind: Any) -> None:
 
 
 def _check_other_keys(cfg: Config) -> None:
-    """Refuse a DARKCodec under a key at the top that nothing reads."""
+    """Refuse a DARKCodec under a top-level key that nothing reads."""
     used = [
         node
         for key in USED
@@ -113,7 +113,7 @@ def _is_dark(node: Any) -> bool:
 
 
 def _mentions_dark(node: Any) -> bool:
-    """Whether the value of a codec names anything like DARKCodec."""
+    """Return whether a codec's value names anything like DARKCodec."""
     if isinstance(node, (list, tuple)):
         return any(map(_mentions_dark, node))
     values = [value for _, value in raw_items(node)] or [node]
@@ -130,7 +130,7 @@ def _is_near(name: Any, other: str) -> bool:
 
 
 def _nearest(name: str) -> str:
-    """The registered codec that was probably meant, by default ours."""
+    """Return the nearest registered codec, DARKCodec by default."""
     near = (
         None if 'dark' in name.lower() else nearest_name(name, KEYPOINT_CODECS)
     )

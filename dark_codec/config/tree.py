@@ -1,4 +1,4 @@
-"""Walking and changing MMEngine configs."""
+"""Functions to walk and change MMEngine configs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mmengine.logging import print_log
 
 
 def raw_items(node: Any) -> list[tuple[Any, Any]]:
-    """Keys and values of a dict or config, or places and values of a list.
+    """Return keys and values of a dict or config, or indices of a list.
 
-    MMEngine's own ``items`` imports what a lazy config names. This does not.
+    Unlike MMEngine's ``items``, does not import what a lazy config names.
     """
     if isinstance(node, Config):
         node = node._cfg_dict
@@ -26,12 +26,12 @@ def raw_items(node: Any) -> list[tuple[Any, Any]]:
 
 
 def raw_get(node: Any, key: str) -> Any:
-    """The value of a key, or None, without importing what it names."""
+    """Return the value of a key, or None, without importing anything."""
     return dict(raw_items(node)).get(key)
 
 
 def full_name(kind: Any) -> str | None:
-    """The name of a type: of a class, with the module that it is in."""
+    """Return the name of a type; of a class with its module."""
     if isinstance(kind, (LazyAttr, LazyObject)):
         return f'{kind.module}.{kind}'
     if isinstance(kind, type):
@@ -40,18 +40,18 @@ def full_name(kind: Any) -> str | None:
 
 
 def type_name(node: Any) -> str | None:
-    """The type of a config node without its scope, however it is written."""
+    """Return the type of a config node, without its scope."""
     name = full_name(raw_get(node, 'type')) if isinstance(node, dict) else None
     return name.split('.')[-1] if name else None
 
 
 def as_levels(codec: Any) -> list:
-    """The codecs of a place that may have one, or a list of them."""
+    """Return a list of codecs, from a list or a single one."""
     return list(codec) if isinstance(codec, (list, tuple)) else [codec]
 
 
 def plain(node: Any) -> Any:
-    """A node as it is printed: plain dicts, and names instead of classes."""
+    """Return a node with plain dicts and names, for messages."""
     if isinstance(node, dict):
         return {key: plain(value) for key, value in unscoped(node).items()}
     if isinstance(node, (list, tuple)):
@@ -60,14 +60,14 @@ def plain(node: Any) -> Any:
 
 
 def unscoped(node: dict) -> dict:
-    """Without the mark that MMEngine puts on what comes from 'mmpose::'."""
+    """Return a node without the scope mark of 'mmpose::' bases."""
     return {key: value for key, value in raw_items(node) if key != '_scope_'}
 
 
 def find_all(
     node: Any, name: str, path: str = ''
 ) -> Iterator[tuple[str, dict]]:
-    """All nodes of a type in a config with their paths, wherever they are."""
+    """Yield path and node of all nodes of a type in a config."""
     if isinstance(node, dict) and type_name(node) == name:
         yield path, node
     for key, value in raw_items(node):
@@ -75,7 +75,7 @@ def find_all(
 
 
 def set_logged(node: dict, key: str, value: Any, path: str) -> None:
-    """Change a value, and log for those who look for it that it changed."""
+    """Set a value, and log the change at DEBUG."""
     if node.get(key) != value:
         print_log(
             f'DARKCodec: {path}.{key} = {value} (was {node.get(key)})',

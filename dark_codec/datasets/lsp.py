@@ -52,13 +52,13 @@ _LIMBS = [
 
 
 def _colour(name: str) -> list[int]:
-    """The colour of a joint's side."""
+    """Return the colour of a joint's side."""
     sides = {'right': _RIGHT, 'left': _LEFT}
     return sides.get(name.split('_')[0], _MIDDLE)
 
 
 def _other_side(name: str) -> str:
-    """The joint that a mirror puts in this one's place, '' for itself."""
+    """Return the joint on the other side, '' for central ones."""
     if name.startswith('right_'):
         return name.replace('right_', 'left_')
     if name.startswith('left_'):
@@ -67,7 +67,7 @@ def _other_side(name: str) -> str:
 
 
 def _limb_colour(start: str, end: str) -> list[int]:
-    """The colour of a side, the middle's where a limb joins both."""
+    """Return the colour of a limb's side, or that of the middle."""
     colours = [_colour(start), _colour(end)]
     if _MIDDLE in colours:
         colours.remove(_MIDDLE)

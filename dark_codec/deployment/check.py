@@ -1,4 +1,4 @@
-"""Whether an ONNX graph computes what PyTorch does."""
+"""Check that an ONNX graph computes what PyTorch does."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_onnx(
     differences = {}
     if isinstance(module, ExportedEstimator):
         differences['heatmaps'] = _check_network(graph, module)
-        # of the image its decoder asks how many there are
+        # the decoder's part reads the batch size from the image
         inputs = [*ExportedDecoder.inputs, *ExportedEstimator.inputs]
         graph = subgraph(graph, inputs, list(ExportedDecoder.outputs))
     differences.update(_check_decoder(graph, module))
@@ -63,7 +63,7 @@ def check_onnx(
 def session_of(
     graph: onnx.ModelProto, threads: int = 0
 ) -> onnxruntime.InferenceSession:
-    """A graph in onnxruntime, on the CPU; 0 threads are as many as cores."""
+    """Load a graph into onnxruntime, on the CPU; 0 threads: all cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(
@@ -92,7 +92,7 @@ def _check_decoder(
     shapes = {value.name: value.shape for value in session.get_inputs()}
     channels = shapes['heatmaps'][1]
     if not isinstance(channels, int):
-        channels = 5  # any number will do
+        channels = 5  # arbitrary
     largest = dict(keypoints=0.0, scores=0.0)
     for batch in _BATCHES:
         heatmaps = _example_heatmaps(codec, batch, channels)
@@ -118,7 +118,7 @@ def _check_decoder(
 def _example_heatmaps(
     codec: DARKCodec, batch: int, channels: int
 ) -> np.ndarray:
-    """Of keypoints anywhere in the crop, and after these useless ones."""
+    """Return noisy heatmaps of random keypoints, then invalid ones."""
     rng = np.random.default_rng(batch)
     points = rng.uniform(0, codec.input_size, (batch, 1, channels, 2))
     visible = torch.ones(batch, 1, channels)
@@ -133,7 +133,7 @@ def _example_heatmaps(
 
 
 def _relative(name: str, found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference as a share of the largest value."""
+    """Return the largest difference relative to the largest value."""
     scale = float(np.abs(expected).max()) or 1.0
     share = _largest(name, found, expected) / scale
     if share > _RELATIVE:

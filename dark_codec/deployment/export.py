@@ -12,7 +12,7 @@ from ..codec import DARKCodec
 from ..version import __version__
 from .modules import ExportedDecoder, ExportedEstimator
 
-# The oldest that torch's exporter writes without converting
+# the oldest that torch's exporter writes without conversion
 OPSET = 18
 
 
@@ -29,9 +29,9 @@ def export_onnx(
 
     Returns:
         onnx.ModelProto: With the module's inputs and outputs, and any number
-        of samples in a batch. No file but this one belongs to it.
+        of samples in a batch, without external data files.
     """
-    # Not one: the exporter would take it for a constant
+    # not 1, which the exporter takes for a constant
     example = (module.example(batch=2),)
     with torch.no_grad():
         program: Any = torch.onnx.export(
@@ -53,13 +53,13 @@ def export_onnx(
 def subgraph(
     model: onnx.ModelProto, inputs: list[str], outputs: list[str]
 ) -> onnx.ModelProto:
-    """The part of a graph between these names."""
+    """Return the part of a graph between these names."""
     extractor = onnx.utils.Extractor(model)
     return extractor.extract_model(inputs, outputs)
 
 
 def drop_output(model: onnx.ModelProto, name: str) -> None:
-    """Make an output an inner value of a graph, in place."""
+    """Turn an output into an inner value of a graph, in place."""
     outputs = model.graph.output
     index = [output.name for output in outputs].index(name)
     model.graph.value_info.append(outputs.pop(index))
@@ -70,7 +70,7 @@ def describe(
     settings: dict,
     keypoint_names: list[str] | None,
 ) -> dict[str, str]:
-    """What a user of the graph must know, for its ``metadata_props``.
+    """Describe a graph to its users, for its ``metadata_props``.
 
     Args:
         module (ExportedDecoder | ExportedEstimator): What is exported.
@@ -103,13 +103,13 @@ def describe(
 
 
 def _complete(settings: dict, codec: DARKCodec) -> dict:
-    """A codec's settings with what it makes of those that are left out."""
+    """Return a codec's settings with its defaults filled in."""
     known = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
     return {**settings, **{key: getattr(codec, key) for key in known}}
 
 
 def _normalisation(preprocessor: Any) -> dict[str, Any]:
-    """What the data preprocessor does; None for what it does not."""
+    """Return the data preprocessor's settings; None for absent ones."""
     numbers = {
         key: getattr(preprocessor, key, None) for key in ('mean', 'std')
     }

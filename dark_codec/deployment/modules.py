@@ -1,7 +1,7 @@
-"""What is exported: modules from heatmaps, or pictures, to keypoints.
+"""Modules to export: from heatmaps, or pictures, to keypoints.
 
-Each says by ``inputs``, ``outputs`` and ``dynamic_axes`` how its graph looks,
-and makes input to trace and to try it with.
+Each has the names and dynamic axes of its graph in ``inputs``, ``outputs`` and
+``dynamic_axes``, and makes example input to trace and check it with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..codec import DARKCodec
 
 
 class ExportedDecoder(nn.Module):
-    """What a codec decodes, as a module: heatmaps to keypoints.
+    """Decoding of a codec as a module: heatmaps to keypoints.
 
     Args:
         codec (DARKCodec): The codec.
@@ -44,14 +44,14 @@ class ExportedDecoder(nn.Module):
             and scores (B, K), float32, as
             :meth:`DARKCodec.batch_decode` has them.
         """
-        # Runtimes differ in where the maximum of NaN is. Infinity is as good
-        # for saying that a map tells nothing.
+        # runtimes differ in the argmax of NaN; infinity also makes a map
+        # invalid
         usable = heatmaps.masked_fill(heatmaps.isnan(), math.inf)
         decoded = self.codec.decode_on_device(usable)
         return decoded.points, decoded.scores
 
     def example(self, batch: int, seed: int = 0) -> Tensor:
-        """Noise, (batch, 3, H, W)."""
+        """Return noise, (batch, 3, H, W)."""
         width, height = self.codec.heatmap_size
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(batch, 3, height, width, generator=generator)
@@ -60,8 +60,8 @@ class ExportedDecoder(nn.Module):
 class ExportedEstimator(nn.Module):
     """A top-down estimator with its decoder: pictures to keypoints.
 
-    Computes what MMPose's ``predict`` does, up to where it goes back from
-    the crop to the picture that the crop is from.
+    Computes what MMPose's ``predict`` does, but for the mapping from the crop
+    back to the whole picture.
 
     Args:
         model (TopdownPoseEstimator): A model whose head decodes by a
@@ -106,7 +106,7 @@ class ExportedEstimator(nn.Module):
 
     @property
     def codec(self) -> DARKCodec:
-        """What decodes."""
+        """The codec that decodes."""
         return self.decoder.codec
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -125,7 +125,7 @@ class ExportedEstimator(nn.Module):
                 as many as ``flip_indices``.
         """
         if self.uint8:
-            # Not the subclass, which keeps books on the samples as well
+            # not the subclass, which also needs data samples
             image = ImgDataPreprocessor.forward(
                 self.model.data_preprocessor, dict(inputs=image)
             )['inputs']
@@ -146,7 +146,7 @@ class ExportedEstimator(nn.Module):
         return heatmaps
 
     def _flip_test(self, image: Tensor, flip_indices: list[int]) -> Tensor:
-        """The mean over a picture and its mirror image, as MMPose has it."""
+        """Return the mean over a picture and its mirror image."""
         both = self._heatmaps(torch.cat([image, image.flip(-1)]))
         plain, flipped = both.unflatten(0, (2, -1)).unbind(0)
         if len(flip_indices) != flipped.shape[1]:
@@ -161,7 +161,7 @@ class ExportedEstimator(nn.Module):
         return (plain + flipped) * 0.5
 
     def example(self, batch: int, seed: int = 0) -> Tensor:
-        """Noise in the form of pictures, (batch, 3, h, w)."""
+        """Return noise in the form of pictures, (batch, 3, h, w)."""
         width, height = self.codec.input_size
         generator = torch.Generator().manual_seed(seed)
         shape = (batch, 3, height, width)

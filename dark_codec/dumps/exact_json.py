@@ -1,4 +1,4 @@
-"""JSON that gives arrays, tuples and dicts of any keys back as they were."""
+"""JSON that preserves arrays, tuples and dicts with any keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_json(value: Any) -> str:
         str: JSON.
 
     Raises:
-        TypeError: If there is anything else in it.
+        TypeError: If it holds anything else.
 
     Examples:
         >>> from_json(to_json({0: (1, np.float32([0.1]))}))
@@ -61,7 +61,7 @@ def _packed(value: Any) -> Any:
 
 def _unpacked(node: dict) -> Any:
     if _ARRAY in node:
-        # an array of no dimension comes back as numpy's scalar
+        # a 0-dimensional array becomes a numpy scalar
         return np.array(node[_ARRAY], dtype=node['dtype'])[()]
     if _TUPLE in node:
         return tuple(node[_TUPLE])

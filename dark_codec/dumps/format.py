@@ -12,7 +12,7 @@ INFO_FILE, CONFIG_FILE = 'dump.json', 'config.py'
 
 
 class DumpError(ValueError):
-    """A dump cannot be read or written; the message says how to mend it."""
+    """Error of reading or writing a dump; the message says how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class DumpInfo:
 
     @property
     def num_shards(self) -> int:
-        """Number of files when all is done."""
+        """Number of files of the complete dump."""
         return -(-self.num_samples // self.shard_size)
 
     def shard_index(self, number: int) -> range:
-        """Places in the dataset of the samples of a shard."""
+        """Return the indices in the dataset of a shard's samples."""
         start = number * self.shard_size
         return range(start, min(start + self.shard_size, self.num_samples))
 

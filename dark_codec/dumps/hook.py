@@ -1,4 +1,4 @@
-"""A test loop that dumps: which samples to run, and what to keep of them."""
+"""Sampler and hook of a test loop that dumps heatmaps."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from ..decoders import GaussianFitDecoder
+from ..engine.progress import Progress
 from .format import DumpError, DumpInfo
 from .reader import FlipPoints
 from .writer import write_head, write_shard
@@ -28,7 +29,7 @@ from .writer import write_head, write_shard
 class ShardSampler(Sampler):
     """Gives each process whole shards of consecutive samples.
 
-    So a shard holds the same whatever the number of processes, and its
+    A shard's content is independent of the number of processes, and its
     batches are those of a test by one process.
 
     Args:
@@ -63,9 +64,9 @@ class ShardSampler(Sampler):
 
 
 class _Outputs:
-    """Keeps what a head's ``forward`` returns: the maps of its last stage.
+    """Records what a head's ``forward`` returns: the maps of its last stage.
 
-    The heads call it themselves, by its name: hooks of torch see nothing.
+    The heads call ``forward`` by name, which does not run torch's hooks.
     """
 
     def __init__(self, head: nn.Module) -> None:
@@ -80,38 +81,46 @@ class _Outputs:
         return found
 
     def take(self) -> list[Tensor]:
-        """The maps since the last call, (B, K, H, W) each."""
+        """Return the maps since the last call, (B, K, H, W) each."""
         maps, self._maps = self._maps, []
         return maps
 
 
 class DumpHook(Hook):
-    """Writes what a test predicts, shard by shard.
+    """Writes the predictions of a test, shard by shard.
 
     Args:
         folder (Path): Of the dump.
-        info (DumpInfo): What the dump is to be.
+        info (DumpInfo): Properties of the dump.
         config (str): Text of a config file, which goes with the dump.
+        progress (Progress, optional): Shows the batches that are done.
     """
 
-    def __init__(self, folder: Path, info: DumpInfo, config: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        info: DumpInfo,
+        config: str,
+        progress: Progress | None = None,
+    ) -> None:
         self.folder = folder
         self.info = info
         self.config = config
+        self._progress = progress
         self._decoder = GaussianFitDecoder(info.codec['sigma'])
         self._maps: list[np.ndarray] = []
         self._flips: list[FlipPoints] = []
         self._samples: list[PoseDataSample] = []
 
     def before_test(self, runner: Runner) -> None:
-        """Listen to the head, and write what the whole dump shares."""
+        """Record the head's output, and write the dump's shared files."""
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         self._test_cfg = model.test_cfg
         # VisPredictHead wraps the head that predicts the maps
         self._outputs = _Outputs(getattr(model.head, 'pose_head', model.head))
         self._shards = iter(runner.test_dataloader.sampler.shards)
-        barrier()  # all have looked at the folder before it changes
+        barrier()  # all have checked the folder before it changes
         if is_main_process():
             write_head(self.folder, self.info, self.config)
         barrier()
@@ -123,7 +132,7 @@ class DumpHook(Hook):
         data_batch: Any = None,
         outputs: Any = None,
     ) -> None:
-        """Keep one batch; write the shard when it is whole."""
+        """Collect one batch; write the shard when it is complete."""
         maps = torch.stack([s.pred_fields.heatmaps for s in outputs])
         width, height = self.info.codec['heatmap_size']
         if maps.shape[2:] != (height, width):
@@ -137,8 +146,10 @@ class DumpHook(Hook):
             plain, flipped = halves
             self._flips.append(self._flip_points(plain, flipped, outputs[0]))
         self._samples += outputs
-        last = batch_idx + 1 == len(runner.test_dataloader)
-        if last or len(self._samples) == self.info.shard_size:
+        done, total = batch_idx + 1, len(runner.test_dataloader)
+        if self._progress is not None:
+            self._progress.update(done, total=total)
+        if done == total or len(self._samples) == self.info.shard_size:
             self._write()
 
     def _flip_points(

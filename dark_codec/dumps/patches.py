@@ -13,7 +13,7 @@ from ..functional.modulate import STENCIL_RADIUS
 
 
 def patch_radius(sigma: float) -> int:
-    """Return how far decoders look that are made for this sigma.
+    """Return the distance from the peak that decoders of a sigma read.
 
     The Taylor step reads the smoothed map up to 2 px from the peak, and its
     kernel ends at 3 sigma, rounded up: windows of 17 x 17 px for sigma 2.

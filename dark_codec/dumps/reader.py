@@ -28,7 +28,7 @@ from .format import (
 )
 from .patches import paste_patches
 
-# what a file that is cut off or altered may raise when it is read
+# errors that reading a truncated or altered file may raise
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -40,7 +40,7 @@ _DAMAGE = (
 
 
 class FlipPoints(NamedTuple):
-    """Keypoints from the two halves of a flip test, each by itself.
+    """Keypoints decoded from the two halves of a flip test, separately.
 
     Attributes:
         plain (np.ndarray): Keypoints decoded from the maps of the images as
@@ -60,7 +60,7 @@ class FlipPoints(NamedTuple):
 
 
 class Shard:
-    """Some consecutive samples of a dump. Arrays are read when asked for.
+    """Some consecutive samples of a dump; arrays are read on demand.
 
     Args:
         path (Path): Its file.
@@ -78,7 +78,7 @@ class Shard:
             DumpError: If the file is damaged, or has no such array.
         """
         with self._opened() as archive:
-            # as a whole, for only that compares the checksum
+            # as a whole: only that verifies the checksum
             data = archive.read(f'{name}.npy')
             return np.lib.format.read_array(io.BytesIO(data))
 
@@ -104,14 +104,14 @@ class Shard:
 
     @cached_property
     def index(self) -> np.ndarray:
-        """Places in the dataset, (n,), int64."""
+        """Indices in the dataset, (n,), int64."""
         return self.read('index')
 
     def heatmaps(self) -> Tensor:
-        """Maps that decode as the predicted ones, (n, K, H, W), float32.
+        """Return maps that decode as the predicted ones, (n, K, H, W).
 
-        The predicted maps themselves, or their patches in maps that are zero
-        elsewhere: :func:`check_decoder` says for which decoders they do.
+        These are the predicted maps, or their patches in maps that are zero
+        elsewhere; :func:`check_decoder` checks whether a decoder can use them.
         """
         if self.info.kind == 'full':
             maps = self.read('heatmaps').astype(np.float32, copy=False)
@@ -122,14 +122,14 @@ class Shard:
         return torch.from_numpy(maps)
 
     def flip_points(self) -> FlipPoints | None:
-        """The halves of the flip test; None if there was none."""
+        """Return the halves of the flip test; None if there was none."""
         if not self.info.flip_test:
             return None
         return FlipPoints(*(self.read(name) for name in FlipPoints._fields))
 
     @cached_property
     def samples(self) -> list[dict]:
-        """Data samples as metrics take them, without predictions.
+        """Return data samples as metrics take them, without predictions.
 
         Each a dict of the metainfo, such as ``img_id``, and of
         ``gt_instances``, a dict of arrays (1, ...).
@@ -146,20 +146,20 @@ class Shard:
 
     @property
     def truth(self) -> np.ndarray:
-        """True keypoints in image px, (n, K, 2)."""
+        """Return the true keypoints in image px, (n, K, 2)."""
         labels = [sample['gt_instances'] for sample in self.samples]
         return np.concatenate([label['keypoints'] for label in labels])
 
     @property
     def labelled(self) -> np.ndarray:
-        """Mask of the labelled keypoints, (n, K), bool."""
+        """Return the mask of the labelled keypoints, (n, K), bool."""
         labels = [sample['gt_instances'] for sample in self.samples]
         visible = np.concatenate([x['keypoints_visible'] for x in labels])
         # MMPose may have put weights on a third axis
         return visible.reshape(*visible.shape[:2], -1)[..., 0] > 0
 
     def truth_on_heatmap(self) -> np.ndarray:
-        """True keypoints in heatmap px, (n, K, 2), float32."""
+        """Return the true keypoints in heatmap px, (n, K, 2), float32."""
         codec = self.info.codec
         return input_to_heatmap(
             torch.from_numpy(image_to_input(self.truth, self.samples)),
@@ -170,7 +170,7 @@ class Shard:
 
 
 class _Shards(Sequence):
-    """Shards that are made when asked for: none is kept in memory."""
+    """Sequence of shards that are made on demand, not kept in memory."""
 
     def __init__(self, paths: list[Path], info: DumpInfo) -> None:
         self._paths = paths
@@ -212,7 +212,7 @@ class HeatmapDump:
             raise DumpError(
                 f'{folder} is not complete: {len(missing)} of {len(paths)} '
                 f'shards are missing, such as {missing[0]}; dump again into '
-                'the same folder, which goes on from there'
+                'the same folder to resume it'
             )
         self.shards: Sequence[Shard] = _Shards(paths, self.info)
 
@@ -221,11 +221,11 @@ class HeatmapDump:
 
     @cached_property
     def config(self) -> Config:
-        """The config of the run that made it; imports what it imports."""
+        """Config of the run that made it; reading runs its imports."""
         return Config.fromfile(self.folder / CONFIG_FILE)
 
     def check_decoder(self, decoder: nn.Module) -> None:
-        """Make sure that a decoder finds in the dump what it reads.
+        """Check that the dump holds what a decoder reads.
 
         Args:
             decoder (nn.Module): Of a codec.
@@ -246,5 +246,6 @@ class HeatmapDump:
             raise DumpError(
                 f'{type(decoder).__name__} reads {need}, but {self.folder} '
                 f'holds patches of {radius} px round the peaks: dump with '
-                "--full, or take a decoder that reads less (rescale='max')"
+                '--full, or take a decoder that reads less, such as '
+                "dark-max (TaylorDecoder with rescale='max')"
             )

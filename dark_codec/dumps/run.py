@@ -1,19 +1,22 @@
-"""Run a network over its test set, and dump the heatmaps it predicts."""
+"""Run a network over its test set, and dump the predicted heatmaps."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import barrier
+from mmengine.dist import barrier, is_main_process
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
 from ..analysis.decoding import codec_config
+from ..engine.progress import Progress
 from ..version import __version__
 from .format import DumpInfo
 from .hook import DumpHook
@@ -24,7 +27,7 @@ DTYPES = ('float32', 'float16')
 
 
 def hash_config(cfg: Config) -> dict[str, str]:
-    """Hash the parts of a config that its predictions follow from.
+    """Hash the parts of a config that determine its predictions.
 
     Args:
         cfg (Config): As the user wrote it, before ``prepare_distributed``.
@@ -48,7 +51,7 @@ def hash_config(cfg: Config) -> dict[str, str]:
 
 
 def hash_checkpoint(path: str) -> str:
-    """SHA-256 of a file; a URL stands for itself."""
+    """Return the SHA-256 of a file; of a URL, the URL."""
     if '://' in path:
         return path
     digest = hashlib.sha256()
@@ -65,7 +68,7 @@ def plan_dump(
     dtype: str = 'float32',
     shard_size: int = 256,
 ) -> DumpInfo:
-    """Say what a dump will be.
+    """Return the properties of a dump before it is made.
 
     Args:
         cfg (Config): As for ``tools/test.py``, with ``load_from``, after
@@ -109,9 +112,8 @@ def plan_dump(
 def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
     """Run the network over the samples that a dump does not hold yet.
 
-    Distributed, each process runs and writes its share of the shards. A run
-    that was interrupted is taken up where it was, by any number of
-    processes.
+    In a distributed run each process writes its share of the shards. An
+    interrupted run can be resumed by any number of processes.
 
     Args:
         cfg (Config): As for :func:`plan_dump`. It is changed in place.
@@ -128,13 +130,18 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
         return
     config = cfg.pretty_text
     cfg.model.setdefault('test_cfg', {}).update(output_heatmaps=True)
-    cfg.test_evaluator = []  # a part of the test set is nothing to score
+    cfg.test_evaluator = []  # a part of the test set cannot be scored
     # update() would merge the keys of two samplers
     cfg.test_dataloader.sampler = dict(
         type='ShardSampler', shards=missing, shard_size=info.shard_size
     )
     cfg.test_dataloader.drop_last = False
+    # only a last line: the progress has its own
+    logger = dict(type='LoggerHook', interval=sys.maxsize)
+    cfg.setdefault('default_hooks', {})['logger'] = logger
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(DumpHook(folder, info, config))
-    runner.test()
+    progress = Progress('Predicting') if is_main_process() else None
+    runner.register_hook(DumpHook(folder, info, config, progress))
+    with progress or nullcontext():
+        runner.test()
     barrier()

@@ -25,12 +25,12 @@ from .format import (
 from .patches import cut_patches
 from .reader import FlipPoints
 
-# what may differ between the turns of one dump
+# fields that may differ between the runs of one dump
 _FREE = ('checkpoint', 'software')
 
 
 def check_folder(folder: Path, info: DumpInfo) -> None:
-    """Refuse a folder that holds something else than a part of this dump.
+    """Refuse a folder that holds anything but a part of this dump.
 
     Args:
         folder (Path): Of the dump; need not exist.
@@ -82,7 +82,7 @@ def _short(value: Any) -> str:
 
 
 def write_head(folder: Path, info: DumpInfo, config: str) -> None:
-    """Write what the whole dump shares, and clear what a kill has left.
+    """Write the shared files, and remove unfinished ones of a killed run.
 
     Args:
         folder (Path): Of the dump; made if need be.
@@ -98,7 +98,7 @@ def write_head(folder: Path, info: DumpInfo, config: str) -> None:
 
 
 def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
-    """Numbers of the shards that are absent or damaged, in order."""
+    """Return the numbers of absent or damaged shards, in order."""
     return [
         number
         for number in range(info.num_shards)
@@ -131,7 +131,7 @@ def write_shard(
     flips: FlipPoints | None,
     samples: list[PoseDataSample],
 ) -> None:
-    """Write one shard: it is there as a whole or not at all.
+    """Write one shard atomically.
 
     Args:
         folder (Path): Of the dump.
@@ -139,7 +139,7 @@ def write_shard(
         info (DumpInfo): Of the dump.
         maps (np.ndarray): Heatmaps of its samples, (n, K, H, W), in the
             dump's dtype.
-        flips (FlipPoints, optional): What the halves of the flip test say.
+        flips (FlipPoints, optional): Keypoints of the flip test's halves.
         samples (list[PoseDataSample]): Metainfo and labels of its samples.
 
     Raises:
@@ -162,7 +162,7 @@ def write_shard(
 
 
 def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
-    """Arrays of what has one shape and dtype; the rest in one as JSON."""
+    """Stack fields of one shape and dtype; pack the others as JSON."""
     rows = [_fields(sample) for sample in samples]
     arrays: dict[str, np.ndarray] = {}
     for name, first in rows[0].items():
@@ -185,7 +185,7 @@ def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
 
 
 def _fields(sample: PoseDataSample) -> dict[str, Any]:
-    """Metainfo and labels by their full names, tensors as arrays."""
+    """Return metainfo and labels by full names, tensors as arrays."""
     found = {f'metainfo.{key}': x for key, x in sample.metainfo_items()}
     for key, value in sample.gt_instances.items():
         if isinstance(value, torch.Tensor):

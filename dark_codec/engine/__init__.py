@@ -1,4 +1,4 @@
-"""Runs that are interrupted: what they leave, and what they do not."""
+"""Interruption of runs: checkpoints, resuming, clean-up."""
 
 from .atomic_backend import AtomicLocalBackend
 from .interruption import die_with_parent, interruptible, leave

@@ -1,4 +1,4 @@
-"""Local files that are there as a whole or not at all."""
+"""Atomic writing of local files."""
 
 import os
 from pathlib import Path
@@ -9,19 +9,19 @@ _UNFINISHED = '.unfinished'
 
 
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's local files, but a process killed while it writes does no
-    harm.
+    """MMEngine's local files, written atomically.
 
-    What is written goes to a file beside the one that is meant, named
-    ``*.unfinished``, and takes its place when it is on the disk.
+    Content is written to a file beside the target, named ``*.unfinished``,
+    which replaces the target when it is on the disk: a process that is killed
+    while it writes leaves the target as it was.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes.
 
         Args:
-            obj: What to write.
-            filepath: Where to; its folder is made if need be.
+            obj: The content.
+            filepath: The target; its folder is made if need be.
         """
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ class AtomicLocalBackend(LocalBackend):
             with open(unfinished, 'wb') as file:
                 file.write(obj)
                 file.flush()
-                # else a power failure may leave the new name with no content
+                # else a power failure may leave the new name without content
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
         except BaseException:
@@ -43,9 +43,9 @@ class AtomicLocalBackend(LocalBackend):
         """Write text.
 
         Args:
-            obj: What to write.
-            filepath: Where to; its folder is made if need be.
-            encoding: Of the text.
+            obj: The content.
+            filepath: The target; its folder is made if need be.
+            encoding: Encoding of the text.
         """
         self.put(obj.encode(encoding), filepath)
 
@@ -54,7 +54,7 @@ register_backend('atomic_local', AtomicLocalBackend)
 
 
 def remove_unfinished(folder: str | Path) -> list[Path]:
-    """Remove what killed processes left in a folder; return the paths."""
+    """Remove unfinished files from a folder, and return their paths."""
     leftovers = sorted(Path(folder).glob(f'*{_UNFINISHED}'))
     for path in leftovers:
         path.unlink(missing_ok=True)

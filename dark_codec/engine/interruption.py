@@ -1,14 +1,14 @@
-"""An interruption ends a run, and every process that the run has started.
+"""Termination of a run and of all its processes by SIGINT or SIGTERM.
 
-Why MMEngine's runner alone may leave some behind: a data loader's worker
-whose parent is gone, or that Ctrl-C reaches itself, leaves its loop and waits
-for the thread that writes its batches into a pipe. Nobody reads that pipe any
-more, yet the worker and its siblings hold its other end open: the thread
-never returns from ``write``, and the worker never ends. SIGTERM does not run
-any clean-up at all.
+MMEngine's runner alone may leave processes behind: a data loader's worker
+whose parent has exited, or that receives SIGINT itself, leaves its loop and
+joins the thread that writes its batches into a pipe. That pipe has no reader
+any more, yet the worker and its siblings hold the read end open: the thread
+never returns from ``write``, and the worker never exits. SIGTERM skips all
+clean-up.
 
-So here the first process alone decides: its workers do not hear Ctrl-C, the
-kernel kills them when it dies, and it ends them before it leaves.
+Here only the main process handles signals: its workers ignore SIGINT, the
+kernel kills them when it dies, and it kills them before it exits.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from contextlib import contextmanager, suppress
 from multiprocessing.util import register_after_fork
 from typing import Any, NoReturn
 
-# How long an interrupted run may take, in s, to save what it has and to end
+# Seconds that an interrupted run has to save its state and to exit
 GRACE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# opened before there is a fork, after which little is safe
+# loaded before any fork, after which few calls are safe
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
 @contextmanager
 def interruptible(message: str = 'Interrupted') -> Iterator[None]:
-    """Let SIGINT and SIGTERM end this process and its workers.
+    """Let SIGINT and SIGTERM terminate this process and its workers.
 
     Both raise KeyboardInterrupt, whose ``finally`` and ``except`` clauses
     have :data:`GRACE` seconds. Then the workers are killed, and the process
-    exits with 128 plus the signal's number, as a shell has it: 130 or 143.
-    A process that is deaf by then, in a computation or because somebody has
-    swallowed the exception, ends all the same.
+    exits with 128 plus the signal's number, as in a shell: 130 or 143. A
+    process that does not react by then, because it is in native code or the
+    exception was caught, is terminated as well.
 
-    A signal that was ignored stays so, as ``nohup`` wants it. Outside of the
-    main thread, where Python has no signals, nothing is changed.
+    Ignored signals stay ignored, as under ``nohup``. Outside of the main
+    thread, where Python handles no signals, nothing is changed.
 
     Args:
-        message: What an interruption prints on standard error.
+        message: Message of an interruption, for standard error.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -56,7 +56,7 @@ def interruptible(message: str = 'Interrupted') -> Iterator[None]:
     try:
         yield
         if guard.received:
-            raise KeyboardInterrupt  # which somebody has swallowed
+            raise KeyboardInterrupt  # the first one was caught
     except BaseException as error:
         # MMEngine turns it into others, such as a SyntaxError of the config
         if not guard.received and not isinstance(error, KeyboardInterrupt):
@@ -70,30 +70,29 @@ def interruptible(message: str = 'Interrupted') -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process without taking the interpreter down.
+    """Exit the process without shutting the interpreter down.
 
-    What is registered to run at exit is run. What comes after that may wait
-    for threads and processes that do not end.
+    Functions registered with ``atexit`` run. The shutdown after them may wait
+    for threads and processes that never exit.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # nobody reads it any more
+        with suppress(OSError):  # closed by its reader
             stream.flush()
     os._exit(code)
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when the one that started it dies.
+    """Let the kernel kill this process when its parent dies.
 
-    On Linux; elsewhere, nothing is changed. For a process that has just been
-    forked.
+    To be called right after a fork. Does nothing but on Linux.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Guard:
-    """Handles the signals from its making until it is closed.
+    """Handles SIGINT and SIGTERM until it is closed.
 
     Attributes:
         received: The first signal that came; 0 if none did.
@@ -104,11 +103,12 @@ class _Guard:
         self._pid = os.getpid()
         self._former: dict[int, Any] = {}
         self._closed = threading.Event()
-        self._ear, self._mouth = os.pipe()
-        os.set_blocking(self._mouth, False)
+        # of the wakeup pipe, see signal.set_wakeup_fd
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
         threading.Thread(target=self._watch, daemon=True).start()
-        # the C handler writes, also where Python's cannot run
-        self._former_fd = signal.set_wakeup_fd(self._mouth)
+        # written by the C handler, also while Python's cannot run
+        self._former_fd = signal.set_wakeup_fd(self._write_end)
         for number in _SIGNALS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._former[number] = signal.signal(number, self._interrupt)
@@ -116,41 +116,41 @@ class _Guard:
         register_after_fork(self, _Guard._in_worker)
 
     def close(self) -> None:
-        """Restore what was there before."""
+        """Restore the former handlers."""
         for number, handler in self._former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._former_fd)
         self._closed.set()
-        os.close(self._mouth)
+        os.close(self._write_end)
 
     def _interrupt(self, number: int, frame: Any) -> None:
         if self.received:
-            return  # it ends already, and must not be disturbed
+            return  # the process is exiting already
         self.received = number
-        # torch's would raise, once workers are killed
+        # torch's handler raises when workers are killed
         signal.signal(signal.SIGCHLD, lambda *_: None)
         raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        """Wait for a signal, and end the process if it does not end."""
-        with open(self._ear, 'rb', buffering=0) as ear:
-            while heard := ear.read(1):
-                if heard[0] in _SIGNALS and not self._closed.wait(GRACE):
+        """Wait for a signal, and kill the process if it does not exit."""
+        with open(self._read_end, 'rb', buffering=0) as pipe:
+            while number := pipe.read(1):
+                if number[0] in _SIGNALS and not self._closed.wait(GRACE):
                     _kill_workers()
-                    os._exit(128 + heard[0])
+                    os._exit(128 + number[0])
 
     def _in_worker(self) -> None:
-        """Undo all this in a process that is forked from this one."""
+        """Reset signals in a process that is forked from this one."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent()
         if os.getppid() != self._pid:
-            os._exit(1)  # it died before it could be told
+            os._exit(1)  # the parent died before prctl
 
 
 def _kill_workers() -> None:
-    """Kill what multiprocessing has started, and see it go."""
+    """Kill the processes of multiprocessing, and join them."""
     workers = multiprocessing.active_children()
     for worker in workers:
         worker.kill()

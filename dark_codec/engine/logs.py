@@ -1,4 +1,4 @@
-"""What MMEngine logged of a training."""
+"""Reader of the scalars that MMEngine logged in a training."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ class Scalars(NamedTuple):
 
 
 def read_scalars(work_dir: Path) -> Scalars:
-    """Read what a training logged, over all its sessions.
+    """Read the logged scalars of a training, over all its sessions.
 
     Args:
         work_dir (Path): Of the training; it holds
             ``<time>/vis_data/scalars.json``.
 
     Returns:
-        Scalars: What an interrupted session had beyond its last checkpoint
-        is replaced by what came after; empty if nothing is there.
+        Scalars: Values that an interrupted session logged after its last
+        checkpoint are replaced by those of the next session; empty if there
+        is no log.
     """
     training: dict[str, Curve] = {}
     validation: dict[str, Curve] = {}
     unit = 'iteration'
-    # named by the time at which they began
+    # named by their start time
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for entry in _entries(log):
             in_training = 'iter' in entry
@@ -54,7 +55,7 @@ def read_scalars(work_dir: Path) -> Scalars:
 
 
 def _entries(log: Path) -> list[dict]:
-    """The lines of a log; a killed training may leave half a line."""
+    """Return the lines of a log, without an incomplete last line."""
     lines = log.read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith('\n')]
 

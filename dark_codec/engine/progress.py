@@ -1,6 +1,6 @@
-"""How far long work is: a bar in a terminal, a line now and then in a log.
+"""Progress of long work: a bar in a terminal, lines in a log.
 
-All goes to the standard error stream, so that results can be piped.
+Written to the standard error stream, so that results can be piped.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ T = TypeVar('T')
 
 
 class Progress:
-    """Shows how much of some work is done, for as long as it is entered.
+    """Context that shows how much of some work is done.
 
-    In a terminal that is a bar with the time that is left; else, in a file or
-    a CI's log, at most a line every :data:`LINE_EVERY` seconds, and none at
-    all for work that takes less.
+    In a terminal, a bar with the remaining time; elsewhere, as in a file or a
+    CI's log, at most a line every :data:`LINE_EVERY` seconds, and none for
+    work that takes less.
 
     Args:
         description (str): What is done, such as ``'Decoding'``.
@@ -60,7 +60,7 @@ class Progress:
         self.description = description
         self.total = total
         self.done = 0
-        # a terminal that can move its cursor, not one that is called dumb
+        # needs a terminal that can move its cursor
         console = Console(file=stream)
         self._shown: _Bar | _Lines = (
             _Bar(description, total, console)
@@ -71,17 +71,21 @@ class Progress:
     def update(
         self, done: int, note: str = '', total: int | None = None
     ) -> None:
-        """Say how much is done.
+        """Show how much is done.
 
         Args:
             done (int): Steps done so far.
-            note (str): What else is worth knowing, such as a loss.
+            note (str): Further information, such as a loss.
             total (int, optional): Steps of the whole work, if that has
                 become known.
         """
         self.done = done
         self.total = self.total if total is None else total
         self._shown.update(done, self.total, note)
+
+    def advance(self) -> None:
+        """Say that one more step is done."""
+        self.update(self.done + 1)
 
     def __enter__(self) -> Progress:
         self._shown.start()
@@ -102,7 +106,7 @@ def track(
     total: int | None = None,
     stream: TextIO | None = None,
 ) -> Iterator[T]:
-    """Give the items one by one, and show how many are done.
+    """Yield the items one by one, and show how many are done.
 
     Args:
         items (Iterable): What the work goes through.
@@ -139,7 +143,7 @@ class _Bar:
             TimeRemainingColumn(),
             TextColumn('{task.fields[note]}', markup=False),
             console=console,
-            # what is printed meanwhile comes above the bar, not into a file's
+            # print above the bar, but leave a redirected stdout alone
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bars.add_task(description, total=total, note='')
@@ -155,7 +159,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line now and then."""
+    """Lines in a log, at intervals."""
 
     def __init__(self, description: str, stream: TextIO) -> None:
         self.description = description
@@ -168,7 +172,7 @@ class _Lines:
     def update(self, done: int, total: int | None, note: str) -> None:
         now = time.monotonic()
         if self._first is None:
-            # what an earlier start has done tells nothing of the pace
+            # steps done by an earlier run do not count for the rate
             self._first, self._began = done, now
         if now - self._last < LINE_EVERY:
             return
@@ -188,4 +192,4 @@ class _Lines:
         )
 
     def stop(self) -> None:
-        """Nothing is left to do: the tool says what came out."""
+        """Do nothing: the tool prints its result."""

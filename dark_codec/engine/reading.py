@@ -1,4 +1,4 @@
-"""Checkpoints as files: can they be read, and what they were trained with."""
+"""Reader of checkpoints and of the codec that they were trained with."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..config import decoding_head
+from ..config.places import MMPOSE_ALIGNMENTS
 
-# What training and testing must have in common, as codecs name it
+# settings of codecs that training and testing must have in common
 _COMMON = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
-_ALIGNMENT_OF_MMPOSE = dict(
-    MSRAHeatmap='asymmetric',
-    MegviiHeatmap='asymmetric',
-    UDPHeatmap='align_corners',
-)
 
 
 def read_checkpoint(path: str | Path) -> dict:
@@ -29,7 +25,7 @@ def read_checkpoint(path: str | Path) -> dict:
         path: A file.
 
     Returns:
-        dict: What is in it.
+        dict: Its content.
 
     Raises:
         ValueError: It cannot be read; the message says why, in one line.
@@ -38,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict:
         checkpoint = CheckpointLoader.load_checkpoint(
             str(path), map_location='cpu', logger='silent'
         )
-    except Exception as error:  # torch has one for every way to fail
+    except Exception as error:  # torch raises many types
         lines = str(error).strip().splitlines() or [repr(error)]
         reason = f'{type(error).__name__}: {lines[0]}'
         raise ValueError(reason) from error
@@ -50,8 +46,8 @@ def read_checkpoint(path: str | Path) -> dict:
 def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
     """Compare the codec of a checkpoint's training with one to test it with.
 
-    Both are built, so that settings that are left out count as what they
-    come to. Decoders may differ: they are chosen after the training.
+    Both are built, so that defaults are compared as well. Decoders may
+    differ: they are chosen after the training.
 
     Args:
         checkpoint: From :func:`read_checkpoint`; MMEngine's have the config
@@ -59,8 +55,8 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
         decoder: Settings of the codec that the head is to decode with.
 
     Returns:
-        list[str]: Such as ``'sigma: 1.0 there, 2.0 here'``. Empty where the
-        checkpoint does not tell, or one of the two has no heatmaps.
+        list[str]: Such as ``'sigma: 1.0 there, 2.0 here'``. Empty if the
+        checkpoint has no config, or one of the two has no heatmaps.
     """
     trained = _head_decoder(checkpoint.get('meta') or {})
     here, there = _shared_settings(decoder), _shared_settings(trained)
@@ -72,7 +68,7 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
 
 
 def _head_decoder(meta: Mapping) -> dict:
-    """The codec of the head's finest level, in the config of a training."""
+    """Return the codec of the head's finest level in a training's config."""
     try:
         _, head = decoding_head(read_literals(meta['cfg']))
         decoder = head['decoder']
@@ -82,12 +78,12 @@ def _head_decoder(meta: Mapping) -> dict:
 
 
 def _shared_settings(settings: Any) -> dict[str, Any]:
-    """What both sides must agree in, of a codec that is built."""
+    """Build a codec, and return the settings that both sides share."""
     try:
         codec = KEYPOINT_CODECS.build(dict(settings))
     except (KeyError, TypeError, ValueError):
         return {}
-    alignment = _ALIGNMENT_OF_MMPOSE.get(type(codec).__name__)
+    alignment = MMPOSE_ALIGNMENTS.get(type(codec).__name__)
     if alignment is None and not isinstance(codec, DARKCodec):
         return {}  # no Gaussian heatmaps
     shared = {
@@ -103,7 +99,7 @@ def _shared_settings(settings: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Sizes as tuples of integers, whatever they were given as."""
+    """Return sizes as tuples of integers, other numbers as floats."""
     if isinstance(value, (str, bool)):
         return value
     try:
@@ -113,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def _spelt(part: Any) -> str:
-    """An encoder by its name and its settings."""
+    """Return an encoder's name and settings as text."""
     settings = ', '.join(
         f'{name}={value!r}'
         for name, value in sorted(vars(part).items())
@@ -123,7 +119,7 @@ def _spelt(part: Any) -> str:
 
 
 def read_literals(text: str) -> dict[str, Any]:
-    """The values that the text of a config assigns, without running it.
+    """Parse the values that a config's text assigns, without running it.
 
     A checkpoint may come from anywhere, and MMEngine's ``fromstring`` would
     execute it.
@@ -132,7 +128,8 @@ def read_literals(text: str) -> dict[str, Any]:
         text: As ``Config.pretty_text`` writes it.
 
     Returns:
-        dict: By name. Tuples become lists, and what is no literal its text.
+        dict: Values by name. Tuples become lists; expressions that are no
+            literals become their text.
 
     Raises:
         SyntaxError: It is no Python.

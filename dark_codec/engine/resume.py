@@ -1,4 +1,4 @@
-"""Which checkpoint to resume from, where MMEngine's choice is of no use."""
+"""Choice of a checkpoint to resume from, where MMEngine's fails."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ def find_other_checkpoint(
     out_dir: str | Path | None = None,
     templates: Sequence[str] = ('epoch_{}.pth', 'iter_{}.pth'),
 ) -> str | None:
-    """Find what to resume from if ``last_checkpoint`` leads nowhere.
+    """Find a checkpoint to resume from if ``last_checkpoint`` is invalid.
 
     MMEngine resumes from the checkpoint that the file ``last_checkpoint``
     names, and a killed run can leave that file empty, or naming a checkpoint
@@ -25,7 +25,7 @@ def find_other_checkpoint(
 
     Args:
         work_dir: The work dir of the run.
-        out_dir: Where its checkpoints are, if not in the work dir.
+        out_dir: Folder of its checkpoints, if not the work dir.
         templates: Their names, "{}" being the number of the epoch or
             iteration.
 
@@ -80,7 +80,7 @@ def find_other_checkpoint(
 
 
 def _checkpoints(folder: Path, templates: Sequence[str]) -> list[Path]:
-    """Those saved to go on from; not the best, nor published ones."""
+    """Return the checkpoints to resume from, not best or published ones."""
     names = [re.escape(t).replace(r'\{\}', r'\d+') for t in templates]
     if not folder.is_dir():
         return []
@@ -92,7 +92,7 @@ def _checkpoints(folder: Path, templates: Sequence[str]) -> list[Path]:
 
 
 def _age(path: Path) -> tuple[int, int]:
-    """Sorts the newest first; the higher number if the time is the same."""
+    """Sort key: the newest first, by number if times are equal."""
     number = int(re.findall(r'\d+', path.stem)[-1])
     return -path.stat().st_mtime_ns, -number
 
@@ -102,7 +102,7 @@ def _same(path: Path, other: str) -> bool:
 
 
 def _why_unusable(path: str | Path) -> str | None:
-    """Read a checkpoint as the runner will; what is wrong, or None."""
+    """Read a checkpoint as the runner will; return the error, or None."""
     try:
         checkpoint = read_checkpoint(path)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A checkpoint hook whose files survive that the training is killed."""
+"""Checkpoint hook that survives a killed training."""
 
 import os.path as osp
 from collections import deque
@@ -14,13 +14,13 @@ from .atomic_backend import AtomicLocalBackend, remove_unfinished
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """MMEngine's CheckpointHook, and at no moment is there no checkpoint.
+    """MMEngine's CheckpointHook, but a valid checkpoint exists at any time.
 
-    Three things differ. A checkpoint and ``last_checkpoint`` are replaced as
-    a whole or not at all; an old checkpoint goes when the new one and
-    ``last_checkpoint`` are in place, hence the disk holds one more than
-    ``max_keep_ckpts`` for a moment; the former best one goes when the
-    checkpoint to resume from knows the new one.
+    Three things differ. A checkpoint and ``last_checkpoint`` are replaced
+    atomically; an old checkpoint is removed after the new one and
+    ``last_checkpoint`` are written, hence the disk holds one more than
+    ``max_keep_ckpts`` for a moment; the former best one is removed after the
+    checkpoint to resume from names the new one.
 
     A remote ``out_dir`` is written by its own backend, in the same order.
 
@@ -34,11 +34,11 @@ class SafeCheckpointHook(CheckpointHook):
     keep_ckpt_ids: deque
 
     def before_train(self, runner: Any) -> None:
-        """Choose the file backend, and remove what a killed run left."""
+        """Choose the file backend, and remove files of a killed run."""
         super().before_train(runner)
         folders = {str(runner.work_dir)}
         client = self.file_client_args and self.file_client.client
-        # Not their subclasses: those are somebody's own.
+        # not their subclasses, which users wrote
         if type(client or self.file_backend) in (
             LocalBackend,
             HardDiskBackend,
@@ -48,7 +48,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_backend = AtomicLocalBackend()
             folders.add(str(self.out_dir))
         if self.max_keep_ckpts > 0:
-            # MMEngine's drops the oldest when it is full.
+            # MMEngine's drops the oldest when it is full
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if is_main_process():
             for folder in folders:
@@ -58,12 +58,12 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict
     ) -> None:
-        """Save first, then say so in last_checkpoint, then remove."""
+        """Save, then update last_checkpoint, then remove old ones."""
         if self.max_keep_ckpts > 0:
             if not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step:
                 self.keep_ckpt_ids.append(step)
-            # With those that are about to go: a run that resumes from this
-            # checkpoint removes them if this one does not come to it.
+            # with those that are about to be removed: should this run be
+            # killed before, the one that resumes from here removes them
             runner.message_hub.update_info(
                 'keep_ckpt_ids', list(self.keep_ckpt_ids)
             )
@@ -91,11 +91,11 @@ class SafeCheckpointHook(CheckpointHook):
             self._remove(self.file_backend.join_path(self.out_dir, old))
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
-        """As MMEngine does, but the former best one is removed last."""
+        """Save as MMEngine does, but remove the former best one last."""
         if not self.save_best:
             return
         former = self._best_paths()
-        # MMEngine removes what it finds here, and only then saves.
+        # MMEngine removes the path that it finds here, and only then saves
         self._set_best_paths(dict.fromkeys(former))
         super()._save_best_checkpoint(runner, metrics)
         new = {key: path for key, path in self._best_paths().items() if path}
@@ -109,7 +109,7 @@ class SafeCheckpointHook(CheckpointHook):
                 )
 
     def _best_paths(self) -> dict[str, str | None]:
-        """Path of the best checkpoint by metric, '' if there is but one."""
+        """Return the best checkpoints' paths by metric, '' for one metric."""
         if len(self.key_indicators) == 1:
             return {'': self.best_ckpt_path}
         return dict(self.best_ckpt_path_dict)

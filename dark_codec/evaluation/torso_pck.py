@@ -19,7 +19,7 @@ def torso_distances(
     labelled: np.ndarray,
     torso: Sequence[int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in torso diagonals, and which of them count.
+    """Compute distances in torso diagonals, and the mask that counts.
 
     Warns of people whose torso is not labelled or has no length.
 
@@ -104,7 +104,7 @@ class TorsoPCK(BaseMetric):
     def process(
         self, data_batch: Sequence[dict], data_samples: Sequence[dict]
     ) -> None:
-        """Keep places and labels of a batch.
+        """Collect predictions and labels of a batch.
 
         Args:
             data_batch: Not used.
@@ -132,7 +132,7 @@ class TorsoPCK(BaseMetric):
         """Count the correct joints.
 
         Args:
-            results: What :meth:`process` kept.
+            results: What :meth:`process` collected.
 
         Returns:
             The mean and each joint's PCK for each threshold.
@@ -159,7 +159,7 @@ class TorsoPCK(BaseMetric):
         return {name: float(value) for name, value in metrics.items()}
 
     def _joint_names(self, count: int) -> list[str]:
-        """The dataset's names of its joints."""
+        """Return the dataset's names of its joints."""
         meta = self.dataset_meta or {}
         names = [meta['keypoint_id2name'][k] for k in range(count)]
         missing = [name for name in self.torso if name not in names]

@@ -19,8 +19,8 @@ here uses an operator that autocast lowers (matmul, einsum, convolution).
 Numerical failure comes back as a mask, never as NaN.
 """
 
+from .alignments import ALIGNMENTS, Alignment, get_alignment
 from .coords import (
-    ALIGNMENTS,
     covariance_to_input,
     frame_of,
     heatmap_to_input,
@@ -55,6 +55,7 @@ __all__ = [
     'QUANTISERS',
     'RESCALES',
     'SHIFTS',
+    'Alignment',
     'Derivatives',
     'Peaks',
     'covariance_to_input',
@@ -65,6 +66,7 @@ __all__ = [
     'frame_of',
     'gather_windows',
     'gaussian_kernel',
+    'get_alignment',
     'heatmap_to_input',
     'input_to_heatmap',
     'kernel_variance',

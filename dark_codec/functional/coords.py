@@ -1,10 +1,7 @@
 """Coordinates between the input frame and the heatmap frame.
 
-With stride s (input px per heatmap px), in the terms of ONNX Resize:
-
-- ``asymmetric``: X = x / s, MMPose's MSRA codec
-- ``half_pixel``: X = (x + 0.5) / s - 0.5, exactly flip-consistent
-- ``align_corners``: X = x (W - 1) / (w - 1), DarkPose and UDP
+The mapping between them is the alignment, see
+:mod:`dark_codec.functional.alignments`.
 """
 
 from __future__ import annotations
@@ -12,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ALIGNMENTS = ('asymmetric', 'half_pixel', 'align_corners')
+from .alignments import get_alignment
 
 Size = tuple[int, int]
 Pair = tuple[float, float]
@@ -21,42 +18,34 @@ Pair = tuple[float, float]
 def frame_of(
     input_size: Size, heatmap_size: Size, alignment: str
 ) -> tuple[Pair, Pair]:
-    """Where the heatmap lies in the input.
+    """Return the scale and offset of the heatmap in the input.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        alignment (str): One of :data:`ALIGNMENTS`.
+        alignment (str): One of :data:`.ALIGNMENTS`.
 
     Returns:
         tuple[tuple[float, float], tuple[float, float]]: Scale and offset as
         (x, y): input px = heatmap px * scale + offset.
 
     Raises:
-        ValueError: If ``alignment`` is unknown or cannot be had with these
+        ValueError: If ``alignment`` is unknown or does not fit these
             sizes.
     """
-    if alignment not in ALIGNMENTS:
+    kind = get_alignment(alignment)
+    if min(*input_size, *heatmap_size) < kind.min_length:
         raise ValueError(
-            f'alignment must be one of {list(ALIGNMENTS)}, got {alignment!r}'
+            f'alignment={alignment!r} needs at least {kind.min_length} pixels '
+            f'on each side, got input_size={tuple(input_size)} and '
+            f'heatmap_size={tuple(heatmap_size)}'
         )
-    (w, h), (width, height) = input_size, heatmap_size
-    if alignment == 'align_corners':
-        if min(w, h, width, height) < 2:
-            raise ValueError(
-                "alignment='align_corners' needs at least 2 pixels on each "
-                f'side, got input_size={tuple(input_size)} and '
-                f'heatmap_size={tuple(heatmap_size)}'
-            )
-        return ((w - 1) / (width - 1), (h - 1) / (height - 1)), (0.0, 0.0)
-    x, y = w / width, h / height
-    if alignment == 'half_pixel':
-        return (x, y), (0.5 * x - 0.5, 0.5 * y - 0.5)
-    return (x, y), (0.0, 0.0)
+    x, y = map(kind.axis, input_size, heatmap_size)
+    return (x[0], y[0]), (x[1], y[1])
 
 
 def scale_points(points: Tensor, scale: Pair, offset: Pair) -> Tensor:
-    """Points (x, y) * scale + offset, (..., 2), float32.
+    """Scale and shift points (x, y), (..., 2), float32.
 
     By Python numbers for each axis: a tensor of two would have to be copied
     to the device at every call.
@@ -77,13 +66,13 @@ def input_to_heatmap(
         points (Tensor): Points (x, y) in input px, shape (..., 2).
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        alignment (str): One of :data:`ALIGNMENTS`.
+        alignment (str): One of :data:`.ALIGNMENTS`.
 
     Returns:
         Tensor: Points in heatmap px, shape (..., 2), float32.
 
     Raises:
-        ValueError: If ``alignment`` is unknown or cannot be had with these
+        ValueError: If ``alignment`` is unknown or does not fit these
             sizes.
 
     Examples:
@@ -125,7 +114,7 @@ def covariance_to_input(
         covariance (Tensor): Shape (..., 2, 2), x first, in heatmap px^2.
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        alignment (str): One of :data:`ALIGNMENTS`.
+        alignment (str): One of :data:`.ALIGNMENTS`.
 
     Returns:
         Tensor: Shape (..., 2, 2), in input px^2.
@@ -135,7 +124,7 @@ def covariance_to_input(
 
 
 def scale_covariance(covariance: Tensor, x: float, y: float) -> Tensor:
-    """What stretching x and y by these factors makes of covariances.
+    """Scale covariances by factors of x and y.
 
     Args:
         covariance (Tensor): Shape (..., 2, 2), x first.

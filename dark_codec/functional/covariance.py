@@ -1,4 +1,4 @@
-"""How far a heatmap spreads round its peak.
+"""Covariance of a heatmap round its peak.
 
 For a map shaped as a Gaussian of covariance C that was smoothed with a kernel
 of covariance S, the log's second derivatives are -(C + S)^-1 everywhere.
@@ -17,7 +17,7 @@ from .refine import Derivatives
 def spread(
     d: Derivatives, kernel_x: Tensor | float, kernel_y: Tensor | float
 ) -> Tensor:
-    """Covariance of the map itself: -D''^-1 less the kernel's.
+    """Return the covariance of the map itself: -D''^-1 less the kernel's.
 
     Args:
         d (Derivatives): Of the log of M smoothed maps, at their peaks.
@@ -49,7 +49,7 @@ def spread(
 
 
 def unknown_where(covariance: Tensor, known: Tensor) -> Tensor:
-    """Infinite variances, without correlation, where nothing is known.
+    """Set infinite variances, without correlation, where not solved.
 
     Args:
         covariance (Tensor): Shape (M, 2, 2).
@@ -65,5 +65,5 @@ def unknown_where(covariance: Tensor, known: Tensor) -> Tensor:
 
 
 def _symmetric(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
-    """(M, 2, 2) from three (M,)."""
+    """Build matrices (M, 2, 2) from three (M,)."""
     return torch.stack([xx, xy, xy, yy], 1).unflatten(1, (2, 2))

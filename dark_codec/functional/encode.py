@@ -24,7 +24,7 @@ QUANTISERS = ('floor', 'ceil', 'round')
 
 
 def quantise_points(points: Tensor, quantise: str) -> Tensor:
-    """Eq. 13."""
+    """Quantise points: Eq. 13."""
     if quantise == 'floor':
         return points.floor()
     if quantise == 'ceil':
@@ -41,7 +41,7 @@ def quantise_points(points: Tensor, quantise: str) -> Tensor:
 def _visible_gaussians(
     centres: Tensor, visible: Tensor, size: Size, radius: float
 ) -> tuple[Tensor, Tensor]:
-    """Which Gaussians are drawn, and with which weight.
+    """Select the Gaussians to draw, and their weights.
 
     A keypoint is left out if it is invisible, not finite, or more than
     ``radius`` outside of the map; the latter two also lose their weight.
@@ -66,7 +66,7 @@ def _visible_gaussians(
 def _draw(
     centres: Tensor, size: Size, sigma: float, radius: float = math.inf
 ) -> Tensor:
-    """Gaussians with these centres (B, N, K, 2), maximum over N.
+    """Draw Gaussians with these centres (B, N, K, 2), maximum over N.
 
     Args:
         centres (Tensor): In heatmap px; infinite for what is not drawn.
@@ -90,18 +90,22 @@ def _draw(
     profiles = torch.threshold(exponent.exp_(), 1.0001 * math.exp(lowest), 0.0)
     across, down = profiles.unbind(-2)
     heatmaps = down[..., : size[1], None] * across[..., None, : size[0]]
-    # to look for the maximum of one would cost as much as all else
+    # the maximum over one instance would cost as much as all else
     return heatmaps.squeeze(1) if heatmaps.shape[1] == 1 else heatmaps.amax(1)
 
 
 def encode_unbiased(
-    points: Tensor, visible: Tensor, heatmap_size: Size, sigma: float
+    points: Tensor,
+    keypoints_visible: Tensor,
+    heatmap_size: Size,
+    sigma: float,
 ) -> tuple[Tensor, Tensor]:
-    """Gaussians centred where the keypoints are: Eq. 14 with g'.
+    """Draw Gaussians centred at the keypoints themselves: Eq. 14 with g'.
 
     Args:
         points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+            0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
 
@@ -111,7 +115,8 @@ def encode_unbiased(
         not finite or farther than 3 sigma outside of the map. Both float32.
         Several instances are merged by their maximum.
     """
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
+    points = points.to(torch.float32)
+    visible = keypoints_visible.to(torch.float32)
     centres, weights = _visible_gaussians(
         points, visible, heatmap_size, 3 * sigma
     )
@@ -120,20 +125,21 @@ def encode_unbiased(
 
 def encode_biased(
     points: Tensor,
-    visible: Tensor,
+    keypoints_visible: Tensor,
     heatmap_size: Size,
     sigma: float,
     quantise: str = 'round',
 ) -> tuple[Tensor, Tensor]:
-    """Gaussians centred at whole pixels, cut off at 3 sigma: Eq. 13-14.
+    """Draw Gaussians centred at whole pixels, cut off at 3 sigma: Eq. 13-14.
 
-    What DARK is compared with. Equals MMPose's ``MSRAHeatmap`` with
+    The paper's baseline. Equals MMPose's ``MSRAHeatmap`` with
     ``unbiased=False`` where 3 sigma is an integer (for others MMPose's patch
     is lop-sided).
 
     Args:
         points (Tensor): Keypoints (x, y) in heatmap px, (B, N, K, 2).
-        visible (Tensor): Visibilities, (B, N, K); drawn from 0.5 up.
+        keypoints_visible (Tensor): Visibilities, (B, N, K); drawn from
+            0.5 up.
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         sigma (float): Standard deviation in heatmap px.
         quantise (str): ``'floor'``, ``'ceil'`` or ``'round'`` (halves up).
@@ -144,7 +150,8 @@ def encode_biased(
     Raises:
         ValueError: If ``quantise`` is unknown.
     """
-    points, visible = points.to(torch.float32), visible.to(torch.float32)
+    points = points.to(torch.float32)
+    visible = keypoints_visible.to(torch.float32)
     radius = 3 * sigma
     centres, weights = _visible_gaussians(
         quantise_points(points, quantise), visible, heatmap_size, radius

@@ -51,7 +51,7 @@ class _Axis(NamedTuple):
 
 
 def _positions(inside: Tensor) -> Tensor:
-    """Of the L pixels of an axis, (L,), 0 in the middle."""
+    """Return the positions of an axis' L pixels, (L,), 0 in the middle."""
     radius = inside.shape[1] // 2
     return torch.arange(
         -radius, radius + 1, dtype=torch.float32, device=inside.device
@@ -59,7 +59,7 @@ def _positions(inside: Tensor) -> Tensor:
 
 
 def _axis(centre: Tensor, inside: Tensor, sigma: float) -> _Axis:
-    """The Gaussians with these centres, (M,)."""
+    """Return the Gaussians with these centres, (M,)."""
     u = _positions(inside)
     t = u - centre[:, None]
     g = (t * t * (-0.5 / sigma**2)).exp() * inside
@@ -72,7 +72,7 @@ def _axis(centre: Tensor, inside: Tensor, sigma: float) -> _Axis:
 def _derivatives(
     offset: Tensor, windows: Windows, sigma: float
 ) -> tuple[Derivatives, Tensor, Tensor]:
-    """Of f at offsets (M, 2); NaN where <h, g> <= 0.
+    """Compute derivatives of f at offsets (M, 2); NaN where <h, g> <= 0.
 
     A derivative of g by its centre is g times (u - mu) / sigma^2, so those of
     ln <h, g> are the mean and the covariance of u under h g, and those of
@@ -106,7 +106,7 @@ def _derivatives(
 
 
 def _start(windows: Windows, sigma: float) -> Tensor:
-    """Where the ratio of the peak to its higher neighbour puts the centre.
+    """Estimate the centre from the peak and its higher neighbour.
 
     Exact for a clean Gaussian: along an axis ln h is a parabola of known
     curvature, so two of its values tell its centre. Within half a pixel; and
@@ -134,7 +134,7 @@ def _start(windows: Windows, sigma: float) -> Tensor:
 
 
 def window_radius(sigma: float) -> int:
-    """How far from the peak the fit reads, in px."""
+    """Return the distance from the peak that the fit reads, in px."""
     return math.ceil(3 * sigma)
 
 

@@ -31,7 +31,7 @@ Kernel = tuple[float, ...]
 
 
 def gaussian_kernel(sigma: float) -> Kernel:
-    """A normalised 1-D Gaussian that ends at 3 sigma, rounded up.
+    """Return a normalised 1-D Gaussian of radius 3 sigma, rounded up.
 
     Args:
         sigma (float): Standard deviation in heatmap px.
@@ -55,7 +55,7 @@ def gaussian_kernel(sigma: float) -> Kernel:
 
 
 def opencv_kernel(kernel_size: int) -> Kernel:
-    """OpenCV's ``getGaussianKernel(k, 0)``, whose sigma follows from k.
+    """Return OpenCV's ``getGaussianKernel(k, 0)``: sigma follows from k.
 
     What DarkPose and MMPose blur with, fixed tables for small k included.
 
@@ -87,7 +87,7 @@ def opencv_kernel(kernel_size: int) -> Kernel:
 
 
 def kernel_variance(kernel: Kernel) -> float:
-    """Second moment of a kernel in px^2.
+    """Return the second moment of a kernel in px^2.
 
     That of the kernel as it is cut off: 0.973 sigma^2 at 3 sigma.
     """
@@ -98,7 +98,7 @@ def kernel_variance(kernel: Kernel) -> float:
 
 
 def _weighted_sums(values: Tensor, weights: Kernel, dim: int) -> Tensor:
-    """Of len(weights) neighbours along a dimension, at all that have them.
+    """Compute weighted sums of neighbours along a dimension.
 
     Weight by weight: matmul and convolution drop to half precision under
     autocast, and to TF32 where a user allows that, but the log of a smoothed
@@ -112,7 +112,7 @@ def _weighted_sums(values: Tensor, weights: Kernel, dim: int) -> Tensor:
 
 
 def _visible_norm(inside: Tensor, kernel: Kernel) -> Tensor:
-    """Norm of the kernel's part inside of the map, relative to the whole.
+    """Return the norm of the kernel inside the map, over its full norm.
 
     Args:
         inside (Tensor): Which positions of an axis the map has, (M, L), bool.
@@ -129,7 +129,7 @@ def _visible_norm(inside: Tensor, kernel: Kernel) -> Tensor:
 def _smooth(
     values: Tensor, inside_x: Tensor, inside_y: Tensor, kernel: Kernel
 ) -> Tensor:
-    """Eq. 10, at the positions that are the kernel's radius inwards.
+    """Apply Eq. 10 at the positions one kernel radius inwards.
 
     Args:
         values (Tensor): Maps with a margin, (M, h, w), 0 outside of the map.
@@ -148,7 +148,7 @@ def _smooth(
 
 
 def _smooth_maps(heatmaps: Tensor, kernel: Kernel) -> Tensor:
-    """Eq. 10 for whole maps, (M, H, W) to (M, H, W), float32."""
+    """Apply Eq. 10 to whole maps, (M, H, W) to (M, H, W), float32."""
     margin = len(kernel) // 2
     height, width = heatmaps.shape[1:]
     heatmaps = heatmaps.to(torch.float32)
@@ -171,7 +171,7 @@ def _check_rescale(rescale: str) -> None:
 def modulate(
     heatmaps: Tensor, kernel: Kernel, rescale: str = 'minmax'
 ) -> Tensor:
-    """Smooth whole heatmaps and give them their magnitude back.
+    """Smooth whole heatmaps, and restore their magnitude.
 
     Args:
         heatmaps (Tensor): Shape (M, H, W), any floating dtype.
@@ -205,7 +205,7 @@ def modulate(
 def modulated_stencil(
     heatmaps: Tensor, peaks: Peaks, kernel: Kernel, rescale: str = 'minmax'
 ) -> Tensor:
-    """The modulated map at the 5 x 5 px round each peak.
+    """Return the modulated map at the 5 x 5 px round each peak.
 
     What the Taylor step needs of :func:`modulate`, up to a positive factor
     per map, which cancels in the derivatives of its logarithm. With ``'max'``

@@ -1,4 +1,4 @@
-"""Where a heatmap is highest, and what lies round it."""
+"""Maxima of heatmaps, and windows round them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Peaks(NamedTuple):
         x (Tensor): Column of the maximum, (M,), int64.
         y (Tensor): Row of the maximum, (M,), int64.
         score (Tensor): Value there, (M,), float32; 0 where not valid.
-        valid (Tensor): Whether the maximum says where the keypoint is, (M,),
+        valid (Tensor): Whether the maximum locates the keypoint, (M,),
             bool: False for maps without a positive value, constant maps, and
             maps that hold NaN or +inf, in float32.
     """
@@ -47,7 +47,7 @@ def find_peaks(heatmaps: Tensor) -> Peaks:
     width = heatmaps.shape[2]
     flat = heatmaps.flatten(1)
     index = flat.argmax(1)
-    # the arg max of a map with NaN is NaN's position: the value tells of it
+    # the argmax of a map with NaN points at NaN: so the value tells
     value = flat.gather(1, index[:, None])[:, 0]
     constant = flat.amin(1) == value
     # float64 may be finite or positive where the score is not

@@ -1,4 +1,4 @@
-"""From a peak to a sub-pixel position: Eq. 1 and Eq. 3-9 of the paper."""
+"""Sub-pixel positions of peaks: Eq. 1 and Eq. 3-9 of the paper."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIN_CURVATURE = 1e-4
 def quarter_shift(
     heatmaps: Tensor, peaks: Peaks, variant: str = 'sign'
 ) -> Tensor:
-    """A quarter of a pixel towards the higher neighbours: Eq. 1.
+    """Shift by a quarter of a pixel towards higher neighbours: Eq. 1.
 
     Args:
         heatmaps (Tensor): Shape (M, H, W), any floating dtype.
@@ -79,12 +79,12 @@ def _second_shift(heatmaps: Tensor, peaks: Peaks) -> Tensor:
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """Of vectors (M, 2), as (M, 1)."""
+    """Return the length of vectors (M, 2), as (M, 1)."""
     return (vectors * vectors).sum(1, keepdim=True).sqrt()
 
 
 def raw_stencil(heatmaps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
-    """The 5 x 5 px round each peak as they are, without modulation.
+    """Return the 5 x 5 px round each peak, without modulation.
 
     Args:
         heatmaps (Tensor): Shape (M, H, W), any floating dtype.
@@ -112,7 +112,7 @@ class Derivatives(NamedTuple):
 
 
 def log_derivatives(stencil: Tensor) -> Derivatives:
-    """D' and D'' of Eq. 6-8: the log's finite differences.
+    """Compute D' and D'' of Eq. 6-8 as finite differences of the log.
 
     As DarkPose takes them: first derivatives over +-1 px, pure second
     derivatives over +-2 px.
@@ -144,7 +144,7 @@ def log_derivatives(stencil: Tensor) -> Derivatives:
 
 
 def newton_step(d: Derivatives) -> tuple[Tensor, Tensor]:
-    """To the maximum of the parabola through a point: -D''^-1 D', Eq. 9.
+    """Step to the maximum of the parabola: -D''^-1 D', Eq. 9.
 
     Args:
         d (Derivatives): At M points.

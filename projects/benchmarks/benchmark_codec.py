@@ -150,9 +150,8 @@ def main() -> None:
     wanted = ['one', 'all'] if args.threads == 'both' else [args.threads]
     results = {}
     for threads in wanted:
-        print(f'threads: {threads}')
         results[threads] = measure(threads, args.quick, args.batch_sizes, on)
-    print('first calls')
+    print('Timing first calls ...', flush=True)
     results['first'] = first_calls(on)
     stem = args.out / 'benchmark_codec'
     stem.with_suffix('.json').write_text(json.dumps(results, indent=1))

@@ -192,9 +192,7 @@ def main() -> None:
             plain, _ = load(args.data)
             maps = plain.heatmaps.numpy().reshape(-1, SIZE[1], SIZE[0])
             write(args.out, info, maps)
-            print(
-                '\nwritten; start again to measure without what writing held'
-            )
+            print('written; start again to measure without what writing held')
             return
         dump = HeatmapDump(args.out)
     except (FileNotFoundError, DumpError) as error:

@@ -25,12 +25,12 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.markdown import markdown
+from dark_codec.engine.progress import track
 from projects.benchmarks.timing import wait_for
 
 _VARIANTS = {'GenerateTarget': False, 'targets_on_device': True}
@@ -127,12 +127,9 @@ def measure(cfg: Config, turns: int, batches: int) -> dict[str, dict]:
         name: Pipeline(cfg, on_device) for name, on_device in _VARIANTS.items()
     }
     rates: dict[str, list[float]] = {name: [] for name in pipelines}
-    progress = ProgressBar(turns * len(pipelines))
-    for _ in range(turns):
+    for _ in track(range(turns), 'Timing'):
         for name, pipeline in pipelines.items():
             rates[name].append(pipeline.samples_per_second(batches))
-            progress.update()
-    print()
     results = {}
     for name, pipeline in pipelines.items():
         low, median, high = statistics.quantiles(

@@ -1,4 +1,4 @@
-"""Who takes part: MMPose's codecs, ours, and the limit.
+"""Compared implementations: MMPose's codecs, ours, and the lower bound.
 
 Each side starts and ends where MMPose's heads and pipelines do. Decoding
 starts at the network's output, a tensor on its device, and ends at
@@ -27,7 +27,7 @@ ARGMAX_PASS, FILL_PASS = 'argmax', 'fill'
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to do it.
+    """One implementation.
 
     Attributes:
         name (str): As in the tables.
@@ -110,7 +110,7 @@ def _median_error(case: Case, name: str) -> Callable[[Any], float]:
 
 
 def decoding(case: Case, heatmaps: Tensor) -> list[Contestant]:
-    """Everything that decodes.
+    """Return all decoding implementations.
 
     Args:
         case (Case): What the heatmaps are.
@@ -141,7 +141,7 @@ def decoding(case: Case, heatmaps: Tensor) -> list[Contestant]:
 
 
 def encoding(case: Case, device: str) -> list[Contestant]:
-    """Everything that encodes.
+    """Return all encoding implementations.
 
     Args:
         case (Case): What to encode.

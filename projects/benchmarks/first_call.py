@@ -1,4 +1,4 @@
-"""What the first decode of a process costs, compilation included.
+"""Time of a process's first decoding, including compilation.
 
 Started by ``benchmark_codec.py``: prints seconds as json, by decoder, and
 what the second call takes.

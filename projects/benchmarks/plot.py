@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
+from dark_codec.visualization import line_style
 from projects.benchmarks.cases import BODY, LARGE, SIZES
 from projects.benchmarks.contestants import (
     ARGMAX_PASS,
@@ -20,16 +21,8 @@ from projects.benchmarks.contestants import (
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
-# Okabe and Ito's colours; markers and dashes say the same again
-_STYLES = [
-    dict(color='#555555', marker='.', linestyle=':'),
-    dict(color='#E69F00', marker='P', linestyle='--'),
-    dict(color='#D55E00', marker='s', linestyle='--'),
-    dict(color='#CC79A7', marker='D', linestyle='--'),
-    dict(color='#0072B2', marker='o', linestyle='-'),
-    dict(color='#009E73', marker='^', linestyle='-'),
-    dict(color='#000000', marker='v', linestyle='-'),
-]
+# of one pass over the heatmaps, the bound; the others by `line_style`
+_PASS = dict(color='#555555', marker='.', linestyle=':')
 _SHOWN = dict(
     decode=[
         ARGMAX_PASS,
@@ -107,7 +100,8 @@ def _panel(
     ax: Axes, rows: list[dict], names: list[str], along: Callable
 ) -> None:
     ticks = sorted({along(row) for row in rows})
-    for name, style in zip(names, _STYLES):
+    styles = [_PASS, *map(line_style, range(len(names) - 1))]
+    for name, style in zip(names, styles):
         points = sorted(
             (along(row), 1000 * row['median'], row['low'], row['high'])
             for row in rows

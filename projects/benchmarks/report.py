@@ -142,7 +142,7 @@ def write_report(results: dict[str, dict], path: Path) -> None:
     path.write_text(
         '\n'.join(
             [
-                '# Benchmark of the codecs\n',
+                '# Speed: all numbers\n',
                 markdown(['', ''], machine) + '\n',
                 _INTRODUCTION.format(
                     turns=turns,

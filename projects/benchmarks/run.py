@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import cv2
 import torch
-from mmengine.utils import ProgressBar
 
 from dark_codec.analysis.machine import (
     describe_machine,
     describe_threads,
 )
+from dark_codec.engine.progress import track
 from projects.benchmarks.cases import LARGE, SYNTHETIC, Case, all_cases
 from projects.benchmarks.contestants import (
     LIMIT,
@@ -90,12 +90,9 @@ def main() -> None:
         )
     ]
     rows: list[dict] = []
-    progress = ProgressBar(len(cases))
     with torch.inference_mode():
-        for case, device in cases:
+        for case, device in track(cases, f'Threads: {settings["threads"]}'):
             rows.extend(measure_case(case, device, settings['turns']))
-            progress.update()
-    print()
     result['rows'] = rows
     Path(settings['out']).write_text(json.dumps(result))
 

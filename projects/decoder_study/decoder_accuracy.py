@@ -22,6 +22,7 @@ import matplotlib
 
 from dark_codec import GaussianFitDecoder, TaylorDecoder
 from dark_codec.analysis.markdown import fill, markdown
+from dark_codec.engine.progress import track
 from dark_codec.functional import encode_unbiased
 from dark_codec.visualization import COLORS, MARKERS
 from projects.decoder_study.scores import (
@@ -124,7 +125,7 @@ def area_tables(count: int, seed: int) -> dict[str, str]:
     """RMSE over the whole map, and ratios to the bound, inside and over it."""
     rng = np.random.default_rng(seed)
     measured = {}
-    for scale in SCALES:
+    for scale in track(SCALES, 'Measuring on areas'):
         extent = np.array(scale.size) - 1
         for area, margin in (('whole', -0.5), ('inside', 3 * scale.sigma)):
             centres = rng.uniform(margin, extent - margin, (count, 2))
@@ -163,7 +164,7 @@ def sigma_table(count: int, seed: int) -> str:
     clean maps the share that it refines, and the largest of their errors.
     """
     rows = []
-    for sigma in SIGMAS:
+    for sigma in track(SIGMAS, 'Measuring by sigma'):
         size = (24, 32) if sigma < 2 else (48, 64)
         rng = np.random.default_rng(seed)
         centres = rng.uniform(-0.5, np.array(size) - 0.5, (count, 2))
@@ -297,7 +298,8 @@ def main() -> None:
     (args.out / 'images').mkdir(parents=True, exist_ok=True)
     tables = area_tables(args.maps, args.seed)
     borders = {
-        scale: measure_border(scale, args.maps, args.seed) for scale in SCALES
+        scale: measure_border(scale, args.maps, args.seed)
+        for scale in track(SCALES, 'Measuring at borders')
     }
     for scale, border in borders.items():
         tables[f'accuracy-border-{scale}'] = border_table(*border)

@@ -10,7 +10,7 @@ PAGE = 'README.md'
 TABLES = 'every_kernel.md'
 # Tables whose names begin so are for the second page
 EVERY_KERNEL = 'every-kernel: '
-_INTRO = f"""# Real heatmaps: every kernel
+_INTRO = f"""# Every kernel of that study
 
 Made by `projects/decoder_study/study_heatmaps.py`; [the study]({PAGE}) says
 what the columns mean. Each PCK in %, then its difference from MMPose's DARK.

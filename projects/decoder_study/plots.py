@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from scipy.stats import chi2
 
 from dark_codec.analysis.bootstrap import Estimate
+from dark_codec.visualization import line_style
 from projects.decoder_study.covariance import Predicted, reliability
 from projects.decoder_study.models import judge
 from projects.decoder_study.scores import Scores, Swept
@@ -19,16 +20,6 @@ from projects.decoder_study.tables import BORDER_DISTANCES, PCKS
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
-# Okabe and Ito's colours, told apart by most colour-blind people; markers
-# and dashes say the same again.
-_STYLES = [
-    dict(color='#0072B2', marker='o', linestyle='-'),
-    dict(color='#D55E00', marker='s', linestyle='--'),
-    dict(color='#009E73', marker='^', linestyle='-.'),
-    dict(color='#CC79A7', marker='D', linestyle=':'),
-    dict(color='#000000', marker='v', linestyle='-'),
-    dict(color='#E69F00', marker='P', linestyle='--'),
-]
 _GREY = dict(color='#555555', linewidth=1)
 
 
@@ -39,7 +30,7 @@ def _save(path: Path) -> None:
 
 
 def _band(ax: Axes, x: Sequence, estimate: Estimate, number: int) -> None:
-    color = _STYLES[number]['color']
+    color = line_style(number)['color']
     ax.fill_between(x, estimate.low, estimate.high, color=color, alpha=0.15)
 
 
@@ -68,7 +59,7 @@ def draw_kernels(
                     widths,
                     estimate.value,
                     label=family.split(',')[0],
-                    **_STYLES[number],
+                    **line_style(number),
                 )
                 _band(ax, widths, estimate, number)
         for ax, title in zip(row, titles):
@@ -86,7 +77,7 @@ def draw_border(curves: dict[str, list[Estimate]], path: Path) -> None:
     _, ax = plt.subplots(figsize=(7, 4.2))
     for number, (name, estimates) in enumerate(curves.items()):
         values = [float(estimate.value) for estimate in estimates]
-        ax.plot(BORDER_DISTANCES, values, label=name, **_STYLES[number])
+        ax.plot(BORDER_DISTANCES, values, label=name, **line_style(number))
     ax.set_xticks(BORDER_DISTANCES)
     ax.set_xlabel('distance of the peak from the border (heatmap px)')
     ax.set_ylabel(f'{PCKS[2]} (%)')
@@ -123,7 +114,7 @@ def _draw_reliability(
 ) -> None:
     for number, (name, predicted) in enumerate(sets.items()):
         x, y = reliability(predicted)
-        style = {**_STYLES[number], 'linestyle': 'none'}
+        style = {**line_style(number), 'linestyle': 'none'}
         bars = np.abs(np.stack([y.low, y.high]) - y.value)
         ax.errorbar(x, y.value, bars, capsize=2, label=name, **style)
     spread = np.linspace(*ax.get_xlim(), 100)
@@ -148,7 +139,7 @@ def _draw_coverage(ax: Axes, predicted: Predicted) -> None:
         share = np.arange(1, len(distances) + 1) / len(distances)
         level = chi2.cdf(np.sort(distances), 2)
         text = model.replace('sigma', r'\sigma').replace('score^2c', 's^{2c}')
-        look = {**_STYLES[number], 'marker': None}
+        look = {**line_style(number), 'marker': None}
         ax.plot(level, share, label=f'${text}$', **look)
     ax.plot([0, 1], [0, 1], label='calibrated', **_GREY)
     ax.set_xlabel('nominal level')
@@ -174,6 +165,6 @@ def _draw_rejection(ax: Axes, predicted: Predicted) -> None:
                 np.mean(errors[order[: len(order) * share // 100]])
                 for share in kept
             ]
-        ax.plot(kept, values, label=name, **_STYLES[number])
+        ax.plot(kept, values, label=name, **line_style(number))
     ax.set_xlabel('keypoints kept, the most trusted ones (%)')
     ax.set_ylabel('their mean error (heatmap px)')

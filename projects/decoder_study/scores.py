@@ -99,7 +99,7 @@ def decode(decoder: torch.nn.Module, heatmaps: Tensor) -> np.ndarray:
 
 
 def decode_by_mmpose(heatmaps: Tensor, kernel_size: int) -> np.ndarray:
-    """The same by the functions that MMPose's MSRAHeatmap calls."""
+    """Return the same by the functions that MMPose's MSRAHeatmap calls."""
     points = []
     for sample in heatmaps.numpy():
         peaks, _ = get_heatmap_maximum(sample)

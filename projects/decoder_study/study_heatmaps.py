@@ -19,10 +19,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.utils import ProgressBar
-
 from dark_codec import GaussianFitDecoder
 from dark_codec.analysis.markdown import markdown
+from dark_codec.engine.progress import track
 from projects.decoder_study.covariance import predict, ranking_table
 from projects.decoder_study.kernels import compare, crossings, kernel_table
 from projects.decoder_study.maps import (
@@ -225,14 +224,11 @@ def main() -> None:
     images.mkdir(parents=True, exist_ok=True)
     study = Study(plain, plain._replace(heatmaps=flipped), images)
     tables: dict[str, str] = {}
-    parts = study.parts()
-    progress = ProgressBar(len(parts))
     with torch.inference_mode():
-        for part in parts:
+        for part in track(study.parts(), 'Decoding'):
             tables.update(part())
-            progress.update()
     write_page(HERE / PAGE, args.out, tables)
-    print(f'\nwrote {args.out / PAGE}, {args.out / TABLES} and {images}')
+    print(f'wrote {args.out / PAGE}, {args.out / TABLES} and {images}')
 
 
 if __name__ == '__main__':

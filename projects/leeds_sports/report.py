@@ -3,7 +3,8 @@
     python projects/leeds_sports/report.py CONFIG CHECKPOINT --training DIR
 
 predicts the test photographs once, decodes the heatmaps by several decoders,
-and writes the results beside this file.
+and writes the results beside this file, but for pictures of the photographs,
+which are not ours to publish: these go to the training's folder.
 """
 
 import argparse
@@ -150,7 +151,7 @@ def main() -> None:
     (args.out / 'table.md').write_text(text)
     draw_curve(args.training).savefig(args.out / 'curve.png', dpi=100)
     pictures = draw_predictions(prediction, points[DARK])
-    pictures.savefig(args.out / 'predictions.png', dpi=80)
+    pictures.savefig(args.training / 'predictions.png', dpi=80)
     print(text)
 
 

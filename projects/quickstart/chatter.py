@@ -1,4 +1,4 @@
-"""What MMEngine and COCO print goes to a file, and is listened to."""
+"""Redirect what MMEngine and COCO print to a file, and read it there."""
 
 from __future__ import annotations
 

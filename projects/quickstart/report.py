@@ -94,7 +94,7 @@ def _run(record: dict[str, Any]) -> str:
 
 
 def finding(scores: dict[str, Score]) -> str:
-    """What the table says of DARK, in a sentence or two."""
+    """Summarise the table's rows on DARK in a sentence or two."""
     dark = scores[DARK]
     found = [
         _comparison(dark, scores[other], other, gain)

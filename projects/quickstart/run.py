@@ -21,7 +21,7 @@ from projects.quickstart.training import (
 )
 from projects.quickstart.workdir import Refused, WorkDir
 
-INTERRUPTED = 'Interrupted: the same command goes on.'
+INTERRUPTED = 'Interrupted: continue with the same command.'
 _END = """\
 This took {seconds:.0f} s. The table with all about it: {folder}/report.md
 Pictures: {folder}/predictions.png, modulation.png, quantisation.png, curve.png
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='quickstart.sh',
         description='Train a small network with DARK on synthetic figures, '
-        'and compare decoders on it. Run again, it goes on where it was '
+        'and compare decoders on it. Run again, it continues where it was '
         'interrupted, and evaluates again what is trained.',
     )
     parser.add_argument(

@@ -19,8 +19,8 @@ def score_table(scores: dict[str, Score]) -> str:
         'decoder',
         *SHOWN,
         'mean error, px',
-        'less than argmax [95 %]',
-        'less than quarter shift [95 %]',
+        'reduction relative to argmax [95 %]',
+        'relative to quarter shift [95 %]',
     ]
     rows = []
     for name, score in scores.items():

@@ -67,7 +67,7 @@ class WorkDir:
 
     @property
     def sessions(self) -> list[dict]:
-        """What the trainings so far took, oldest first."""
+        """Return the durations of the trainings so far, oldest first."""
         return self._read()['sessions']
 
     def add_session(self, session: dict) -> None:
@@ -120,7 +120,7 @@ class WorkDir:
 
 
 def _strangers(path: Path) -> Iterator[str]:
-    """What no quickstart has made, as paths below `path`."""
+    """Return paths below `path` that no quickstart has made."""
     if not path.exists():
         return
     if not path.is_dir():

@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 
 def count_frames(paths: Sequence[Path]) -> int:
-    """How many there will be, as far as videos tell."""
+    """Return the number of frames, if the videos state it."""
     return sum(_length(path) if is_video(path) else 1 for path in paths)
 
 
@@ -100,7 +100,7 @@ class Pictures:
 
 
 def camera_frames(number: int) -> Iterator[np.ndarray]:
-    """What a camera sees, until it sees no more.
+    """Yield the frames of a camera until it ends.
 
     Args:
         number (int): Of the camera, from 0.

@@ -50,7 +50,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is named as a video."""
+    """Return whether a file has the suffix of a video."""
     return _kind(path) == 'video'
 
 

@@ -165,7 +165,7 @@ def whole_image(image: np.ndarray) -> np.ndarray:
 def people_finder(
     args: argparse.Namespace,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """What gives the boxes (x1, y1, x2, y2, score), (N, 5), of an image."""
+    """Return a function from an image to boxes with scores, (N, 5)."""
     if args.box is not None:
         x, y, width, height = args.box
         box = np.array([[x, y, x + width, y + height, 1]], np.float32)

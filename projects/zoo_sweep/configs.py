@@ -62,7 +62,7 @@ def load_with_dark(base: Path, plain: Config) -> Config:
         plain (Config): What that file says.
 
     Raises:
-        ValueError: If DARKCodec cannot be meant there.
+        ValueError: If DARKCodec does not fit there.
     """
     # Only a dict can be merged into
     delete = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -52,6 +53,8 @@ def run_isolated(
 def _child(
     sender: Connection, work: Callable[..., dict], args: tuple, limit: int
 ) -> None:
+    # a bar's streams have a lock, which a thread may have held at the fork
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:

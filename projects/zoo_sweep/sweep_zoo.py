@@ -4,7 +4,7 @@ Each config gets the README's two lines. One that predicts Gaussian heatmaps
 must then make the targets of the codec that it had, encode keypoints through
 its own pipeline and get them back, take a training step, and predict with a
 flip test. Any other must be refused. Results are written as they come, and a
-sweep that was interrupted goes on where it was.
+sweep that was interrupted can be continued.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from dark_codec.engine.progress import Progress
 from projects.zoo_sweep.configs import list_configs
 from projects.zoo_sweep.isolation import run_isolated
 from projects.zoo_sweep.one import sweep_one
@@ -85,19 +86,23 @@ def _default_memory() -> float:
 
 
 def sweep(names: list[str], out: Path, batch: int, memory: float) -> None:
-    """Run the configs that are not in the file, and append them to it."""
+    """Run the configs that are not in the file, and append them to it.
+
+    Prints those that fail or cannot be run.
+    """
     done = {row['config'] for row in read_rows(out)}
+    missing = [name for name in names if name not in done]
     folder = samples_folder()
-    for number, name in enumerate(names, 1):
-        if name in done:
-            continue
-        row = run_isolated(sweep_one, (name, folder, batch), memory)
-        write_row(out, {'config': name, **row})
-        print(
-            f'[{number}/{len(names)}] {row["status"]} {name} '
-            f'{row["reason"][:300]}'.rstrip(),
-            flush=True,
-        )
+    with Progress('Sweeping', len(names)) as progress:
+        progress.update(len(names) - len(missing))
+        for name in missing:
+            progress.update(progress.done, name)
+            row = run_isolated(sweep_one, (name, folder, batch), memory)
+            write_row(out, {'config': name, **row})
+            if row['status'] in ('failed', 'skipped'):
+                reason = row['reason'][:300]
+                print(f'{row["status"]} {name} {reason}', flush=True)
+            progress.advance()
 
 
 def main() -> None:

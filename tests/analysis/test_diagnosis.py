@@ -115,7 +115,9 @@ def test_the_alignment_is_found_without_labels(rng, alignment, stride):
         agrees = (configured == 'asymmetric') == asymmetric
         assert (warning == '') == agrees
         if not agrees:
-            meant = "for 'asymmetric'" if asymmetric else "or 'align_corners'"
+            meant = (
+                "match 'asymmetric'" if asymmetric else "or 'align_corners'"
+            )
             assert configured in warning and meant in warning
 
 
@@ -153,7 +155,7 @@ def _apart(rng, offset, images=200, scatter=0.5):
 
 def test_few_or_odd_predictions_have_no_verdict(rng):
     for offset, images, reason in (
-        ([0.75, 0], 5, 'more images may'),
+        ([0.375, 0], 200, 'more images may'),
         ([0.5, 0], 400, 'is far from what theory says'),
         ([0.75, 0.4], 200, 'in y, where a mirror changes nothing'),
     ):
@@ -161,7 +163,48 @@ def test_few_or_odd_predictions_have_no_verdict(rng):
         found = find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
         assert found.verdict == 'neither'
         assert reason in found.reason
-        assert 'no alignment' in contradiction(found, 'half_pixel')
+        warning = contradiction(found, 'half_pixel')
+        # the first may be that of the config, the others cannot
+        assert ('no alignment' in warning) == ('more' not in reason)
+
+
+@pytest.mark.parametrize('offset', [0, 0.75, 1.0, -0.25, 3])
+@pytest.mark.parametrize('configured', ALIGNMENTS)
+def test_a_handful_of_images_gives_no_warning(rng, offset, configured):
+    few = _apart(rng, [offset, 0], 5)
+    found = find_alignment(*few, INPUT_SIZE, _size(4))
+    assert found.images == 5
+    assert contradiction(found, configured) == ''
+
+
+@pytest.mark.parametrize('alignment', ['asymmetric', 'half_pixel'])
+def test_memorised_training_crops(rng, alignment):
+    """A mirrored training crop is one input px from a mirrored test crop.
+
+    Where the network answers with what it learnt there, un-flipped
+    predictions are off by that pixel.
+    """
+    points = rng.uniform([20, 20], [170, 230], (40, 5, 2))
+    codec = _codec(4, alignment)
+    plain = _predict(codec, points)
+    in_training = _mirror(points) + [1, 0]
+    unflipped = _unflip(_predict(codec, in_training))
+    found = find_alignment(
+        _decode(codec, plain),
+        _decode(codec, unflipped),
+        INPUT_SIZE,
+        _size(4),
+    )
+    name = 'asymmetric' if alignment == 'asymmetric' else 'flip-consistent'
+    expected = found.memorised[name]
+    assert expected == (1.0 if alignment == 'asymmetric' else 0.25)
+    assert found.offset.value[0] == pytest.approx(expected, abs=0.01)
+    assert found.verdict == 'neither'
+    assert f'{name} gives {expected:.3f} on training images' in found.reason
+    assert contradiction(found, alignment) == ''
+    # another config is still contradicted
+    other = 'half_pixel' if alignment == 'asymmetric' else 'asymmetric'
+    assert 'no alignment' in contradiction(found, other)
 
 
 def test_stride_one_has_nothing_to_tell_apart(rng):

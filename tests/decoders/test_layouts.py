@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from sample_maps import gaussians
+from sample_maps import DECODERS, gaussians
 
 from dark_codec import DARKCodec
 
 SIZE, SIGMA = (48, 64), 2.0
-MAX = dict(type='GaussianModulation', rescale='max')
-DECODERS = {
-    'argmax': dict(type='ArgmaxDecoder'),
-    'shift': dict(type='QuarterShiftDecoder'),
-    'Taylor minmax': dict(type='TaylorDecoder'),
-    'Taylor max': dict(type='TaylorDecoder', modulation=MAX),
-    'Taylor raw': dict(type='TaylorDecoder', modulation=None),
-    'fit': dict(type='GaussianFitDecoder'),
-}
 
 
 def build(name):

@@ -1,7 +1,4 @@
-"""Decoders inside ONNX graphs, run by onnxruntime, against PyTorch.
-
-The codec decodes on the host by numpy: no step of it is in the graphs.
-"""
+"""Decoders inside ONNX graphs, run by onnxruntime, against PyTorch."""
 
 from functools import cache
 
@@ -9,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from test_bad_maps import MAPS
+from bad_maps import MAPS
 
 from dark_codec import DARKCodec
 from dark_codec.deployment import (
@@ -71,7 +68,7 @@ def assert_same(codec, session, heatmaps):
 def test_real_heatmaps(name, real_heatmaps):
     codec, _, session = exported(name)
     assert_same(codec, session, real_heatmaps[:1])
-    assert_same(codec, session, real_heatmaps)
+    assert_same(codec, session, real_heatmaps[::5])
 
 
 @every_decoder

@@ -1,6 +1,5 @@
 """Every command, snippet and link of the pages, and the pages themselves."""
 
-import doctest
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from doc_pages import (
     commands,
     loose_commands,
     read_blocks,
+    run_session,
 )
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
@@ -70,17 +70,6 @@ def run_python(text, names):
         KEYPOINT_CODECS.build(names['codec'])
 
 
-def run_session(text, names):
-    """What an interactive session prints is what the page says."""
-    session = doctest.DocTestParser().get_doctest(text, names, 'page', '', 0)
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    printed = []
-    runner = doctest.DocTestRunner(optionflags=flags)
-    runner.run(session, out=printed.append, clear_globs=False)
-    assert not printed, ''.join(printed)
-    names.update(session.globs)
-
-
 @pages
 def test_blocks_run_as_written(page, sandbox, monkeypatch):
     monkeypatch.chdir(sandbox)
@@ -113,8 +102,9 @@ def test_no_block_escapes(page):
         assert block.language in LANGUAGES | OTHERS, where
         if block.mark and block.mark['kind'] == 'run by':
             test = (ROOT / block.mark['what']).read_text()
-            scripts = [Path(c[1]).name for c in commands(block.text)]
-            assert page.name in test or all(s in test for s in scripts), where
+            assert page.name in test or all(
+                Path(words[1]).name in test for words in commands(block.text)
+            ), where
 
 
 @pages
@@ -148,6 +138,16 @@ def test_sphinx_builds_the_pages_without_warnings(sandbox):
     api = (sandbox / 'html/docs/api.html').read_text()
     for name in ('DARKCodec.batch_decode', 'fit_gaussian', 'config_path'):
         assert name in api
+    site = sandbox / 'html'
+    assert 'url=docs/index.html' in (site / 'index.html').read_text()
+    start = (site / 'docs/index.html').read_text()
+    assert 'copy.js' in start and (site / '_static/copy.js').is_file()
+    for text in (start, (site / 'README.html').read_text()):
+        for picture in re.findall(
+            r'(?:src|srcset)="([^":]+\.(?:png|jpg))"', text
+        ):
+            folder = 'docs' if text is start else '.'
+            assert (site / folder / picture).is_file(), picture
 
 
 def test_figures_of_the_concepts_are_drawn_again(tmp_path):

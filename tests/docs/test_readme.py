@@ -32,9 +32,9 @@ def test_the_two_line_change_is_complete(tmp_path):
 
 
 def test_the_picture_is_there_for_light_and_dark_pages():
-    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', README)
-    assert len(pictures) == 2
-    for picture in pictures:
+    (both,) = re.findall(r'<picture>.*?</picture>', README, flags=re.S)
+    assert len(re.findall(r'(?:src|srcset)="([^"]+)"', both)) == 2
+    for picture in re.findall(r'(?:src|srcset)="([^"]+)"', README):
         assert (ROOT / picture).is_file()
 
 

@@ -154,7 +154,7 @@ def test_what_was_killed_goes_on_to_the_same_dump(folder):
     code, output = ended(folder, 'resumed')
     assert code == 0, output
     # of 4 batches the first run had stored two
-    assert '[2/2]' in output and '[1/4]' not in output
+    assert 'Epoch(test) [2/2]' in output
     assert shards(folder / 'killed') == shards(folder / 'full')
     assert not list((folder / 'killed').glob('*.unfinished'))
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 from pycocotools.coco import COCO
-from samples import COCO_EPOCHS, COCO_SAMPLES, succeed
+from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT, succeed
 from tiny_run import call, refused
 
 from dark_codec.cli import UserError
@@ -378,3 +378,31 @@ def test_boxes(tmp_path, change, message):
     path.write_text('{')
     with pytest.raises(UserError, match='boxes.json'):
         read_boxes(path, images)
+
+
+def test_the_photograph_that_comes_with_it(tmp_path):
+    """As the README has it: no further arguments, all joints found."""
+    readme = (ROOT / 'README.md').read_text()
+    photograph = 'projects/topdown_demo/images/person.jpg'
+    command = f'python projects/topdown_demo/topdown_demo.py {photograph}'
+    assert command in readme
+    result = call(DEMO, ROOT / photograph, cwd=tmp_path)
+    said = '14 of 14 joints above 0.3'
+    assert said in succeed(result) and said in readme
+    found = json.loads(
+        (tmp_path / 'work_dirs/topdown_demo/predictions.json').read_text()
+    )
+    names = found['categories'][0]['keypoints']
+    (person,) = found['annotations']
+    points = dict(zip(names, np.reshape(person['keypoints'], (-1, 3))))
+    # seen with the eye, to a tenth of his height
+    for name, place in dict(
+        head_top=(235, 45),
+        right_wrist=(50, 62),
+        left_wrist=(428, 58),
+        right_hip=(212, 258),
+        left_hip=(270, 258),
+        right_ankle=(222, 478),
+        left_ankle=(254, 478),
+    ).items():
+        np.testing.assert_allclose(points[name][:2], place, atol=25)

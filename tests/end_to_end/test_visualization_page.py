@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import VISBACKENDS
 from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT, succeed
 from tiny_run import call, refused
 
@@ -117,12 +118,20 @@ def test_the_snippets_run(done, data_root, monkeypatch):
     monkeypatch.chdir(done.folder)
     coco = data_root / 'mmpose_samples/coco'
     names = {'photo': str(coco / '000000000785.jpg')}
-    first, second = SNIPPETS
+    curves, first, second = SNIPPETS
     exec(first, names)
     keypoints = names['samples'][0].pred_instances.keypoints
     assert keypoints.shape == (1, 17, 2)
+    # as labelled, and as both pages print it
+    np.testing.assert_allclose(keypoints[0, 0], [367, 81], atol=3)
     assert (done.folder / 'poses/000000000785.jpg').is_file()
     (done.folder / 'two_lines.py').write_text(TWO_LINES)
     exec(second, names)
     complete = Config.fromfile('complete.py')
     assert complete.model.head.decoder.type == 'DARKCodec'
+    (done.folder / 'curves.py').write_text(TWO_LINES + curves)
+    visualizer = Config.fromfile('curves.py').visualizer
+    assert visualizer.type == 'PoseLocalVisualizer'  # as the base has it
+    kinds = [backend.type for backend in visualizer.vis_backends]
+    assert kinds == ['LocalVisBackend', 'TensorboardVisBackend']
+    assert all(VISBACKENDS.get(kind) for kind in kinds)

@@ -1,7 +1,5 @@
 """Two processes on half batches do what one does on the whole batch."""
 
-import os
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,7 +7,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from mmpose.registry import DATASETS, MODELS
-from tiny_run import NUM_IMAGES, free_port, write_config, write_data
+from tiny_run import (
+    NUM_IMAGES,
+    be_one_of_two,
+    free_port,
+    write_config,
+    write_data,
+)
 from torch.multiprocessing import spawn
 
 from dark_codec import apply_codec
@@ -45,14 +49,7 @@ def gradients(forward, model, samples):
 
 def half_batch(rank, config, port, folder):
     """One of the two processes."""
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    torch.set_num_threads(1)
+    be_one_of_two(rank, port)
     cfg, model, dataset = build(config)
     cfg.launcher = 'pytorch'
     prepare_distributed(cfg)

@@ -263,7 +263,9 @@ def test_fresh_and_interrupted(finished, tmp_path, number, code):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == code
         if number == signal.SIGINT:
-            assert errors.endswith('Interrupted: the same command goes on.\n')
+            assert errors.endswith(
+                'Interrupted: continue with the same command.\n'
+            )
         assert not processes_that_name(folder)
         WorkDir(folder, {}, fresh=True)  # the lock is free
 

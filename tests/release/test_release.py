@@ -95,6 +95,14 @@ def test_the_changelog_begins_with_this_version():
     assert headings[0] == dark_codec.__version__
 
 
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == dark_codec.__version__
+    date = citation['date-released']
+    heading = f'## {dark_codec.__version__} ({date})'
+    assert heading in (ROOT / 'CHANGELOG.md').read_text().splitlines()
+
+
 def test_wheel(built):
     """The package with configs and tools as MMPose has them, and no more."""
     _, wheel = built

@@ -141,8 +141,21 @@ def documented_comparison():
     command = re.search(
         r'compare_decoders\.py (DUMP --out REPORT \\\n.*)\n', DOCS
     )[1].replace('\\\n', '')
-    arguments = shlex.split(command.replace('DUMP', 'full'))
+    arguments = shlex.split(command.replace('DUMP', 'patch'))
     return [COMPARE, *arguments, '--draws=2']
+
+
+@pytest.mark.parametrize('job', ['report', 'sweep', 'of patch'])
+def test_a_log_gets_the_report_only(folder, job):
+    """Neither bars nor what metrics print: the table and where it lies."""
+    code, output = ended(folder, job)
+    assert code == 0, output
+    assert not re.search(r'[\r\x1b━]|>>>|Loading and preparing', output)
+    lines = output.splitlines()
+    assert lines[0].startswith('# ')
+    assert lines[-1].startswith('More in ')
+    table = [line for line in lines if line.startswith('|')]
+    assert len(lines) - len(table) < 20, output
 
 
 def test_the_docs_run(folder, monkeypatch, capsys):
@@ -166,7 +179,9 @@ def test_every_short_name_is_in_the_docs():
 REFUSED = {
     'whole map': (
         ['patch', '--decoders', 'dark'],
-        'dark: TaylorDecoder reads the whole map',
+        'dark: TaylorDecoder reads the whole map, but patch holds patches of '
+        '5 px round the peaks: dump with --full, or take a decoder that '
+        'reads less, such as dark-max ',
     ),
     'wide': (['patch', '--sweep-sigma', '2'], 'dump with --full'),
     'unknown': (['full', '--decoders', 'drak'], "unknown decoder 'drak'"),

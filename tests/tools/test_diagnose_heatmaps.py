@@ -61,7 +61,7 @@ def lsp(data_root, tmp_path_factory):
     return out
 
 
-def test_real_heatmaps_speak_for_asymmetric(lsp):
+def test_real_heatmaps_match_asymmetric(lsp):
     found = diagnosis(lsp)
     alignment = found['alignment']
     assert alignment['verdict'] == 'asymmetric'
@@ -210,7 +210,7 @@ def test_a_dump_whose_config_names_another_alignment(tmp_path):
     assert result.returncode == 0, result.stderr
     warning = (
         "warning: the config says alignment='half_pixel', but the heatmaps "
-        "speak for 'asymmetric': 0.750 px"
+        "match 'asymmetric': 0.750 px"
     )
     assert warning in result.stderr
     page = (tmp_path / 'out' / 'diagnosis.md').read_text()

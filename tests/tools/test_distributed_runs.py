@@ -215,7 +215,7 @@ def test_killed_and_resumed(runs, two_nodes):
     runs.run(train, 'killed', -signal.SIGKILL, **env)
     assert (work_dir / 'epoch_2.pth').is_file()
     assert not (work_dir / 'epoch_3.pth').exists()
-    (resume,) = commands('Going on after a kill')
+    (resume,) = commands('Continuing after a kill')
     log = runs.run(resume, 'two', **env)
     assert 'resumed epoch: 2, ' in log
     expected = state(two_nodes / 'epoch_3.pth')

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.device import get_device
-from tiny_run import NUM_IMAGES, call, refused, write_config, write_data
+from tiny_run import (
+    NUM_IMAGES,
+    TOOLS,
+    call,
+    refused,
+    write_config,
+    write_data,
+)
 
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
@@ -53,8 +60,9 @@ def test_train_obeys_its_arguments(work_dir):
     # batch size 2, base batch size 4
     assert 'Scaling the original LR by 0.5' in log
     # and the end says what to do next
-    command = re.search(r'To test it: python tools/test.py (.*)', log)
-    config, checkpoint = shlex.split(command[1])
+    command = re.search(r'To test it: python (.*)', log)
+    tool, config, checkpoint = shlex.split(command[1])
+    assert tool == str(TOOLS / 'test.py')
     assert config == 'tiny.py'
     assert Path(checkpoint).samefile(work_dir / 'epoch_1.pth')
 
@@ -148,6 +156,39 @@ def test_missing_data_are_named_with_their_source(tmp_path):
         assert line in message
     assert 'test_dataloader' not in message
     assert not (tmp_path / 'work_dirs').exists()
+
+
+@pytest.mark.parametrize(
+    ('weights', 'problem'),
+    [
+        ('http://127.0.0.1:9/hrnet.pth', 'weights cannot be downloaded ('),
+        ('hrnet.pth', 'these weights are missing:'),
+    ],
+)
+def test_weights_of_the_backbone_that_are_not_there(
+    tmp_path, weights, problem
+):
+    data = write_data(tmp_path / 'data')
+    init = dict(type='Pretrained', checkpoint=weights)
+    extra = f"model['backbone']['init_cfg'] = {init}"
+    config = write_config(tmp_path / 'tiny.py', data, extra=extra)
+    message = refused(call('train.py', config, cwd=tmp_path))
+    assert problem in message
+    path = weights if '://' in weights else tmp_path / weights
+    assert f'  model.backbone.init_cfg.checkpoint = {path}\n' in message
+    advice = '--cfg-options model.backbone.init_cfg=None'
+    assert message.endswith(f'{advice}\n')
+    options = advice.split()
+    result = call(
+        'train.py', config, *options, 'train_cfg.max_epochs=1', cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_weights_to_test_that_cannot_be_downloaded(folder):
+    url = 'http://127.0.0.1:9/weights.pth'
+    result = call('test.py', 'tiny.py', url, cwd=folder)
+    assert f'  load_from = {url}\n' in refused(result)
 
 
 def test_missing_data_inside_wrapped_datasets(tmp_path):

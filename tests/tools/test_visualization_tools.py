@@ -43,7 +43,7 @@ def targets(browse, folder, codec='DARKCodec', extra=''):
     build = browse['MODELS'].build
     samples = build(cfg.model.data_preprocessor)(batch, training=True)
     found = browse['read_targets'](batch, samples['data_samples'])
-    return found, browse['encoding_alignment'](cfg)
+    return found, browse['alignment_of'](browse['head_decoder'](cfg))
 
 
 @pytest.mark.parametrize(

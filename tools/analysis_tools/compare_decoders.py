@@ -18,9 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.utils import ProgressBar
 
 from dark_codec.analysis.comparison import (
     check_decoders,
@@ -40,13 +39,16 @@ from dark_codec.analysis.decoders_by_name import (
     parse_decoder,
     sigma_sweep,
 )
-from dark_codec.analysis.recommendation import recommend
+from dark_codec.analysis.recommendation import Choice, candidates, recommend
+from dark_codec.analysis.resampling import quiet_metrics
 from dark_codec.cli import (
     UserError,
+    add_cfg_options,
     describe_missing_data,
     run_tool,
 )
 from dark_codec.dumps.reader import DumpError, HeatmapDump
+from dark_codec.engine.progress import Progress, track
 
 
 def parse_args() -> argparse.Namespace:
@@ -88,14 +90,7 @@ def parse_args() -> argparse.Namespace:
         default=500,
         help='resamples of the bootstrap, 0 for none (default: %(default)s)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help="settings that replace those of the dump's config, such as "
-        'test_evaluator.ann_file=PATH',
-    )
+    add_cfg_options(parser, "the dump's config")
     args = parser.parse_args()
     if args.draws < 0:
         parser.error(f'--draws must not be negative, got {args.draws}')
@@ -109,7 +104,7 @@ def open_dump(args: argparse.Namespace) -> HeatmapDump:
         cfg = dump.config
     except (DumpError, ImportError) as error:
         raise UserError(str(error)) from error
-    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options or {})
     metrics = Config(dict(test_evaluator=cfg.test_evaluator))
     missing = describe_missing_data(metrics, ('test',))
     if missing:
@@ -147,21 +142,18 @@ def compare(
     dump: HeatmapDump, decoders: dict[str, dict], draws: int
 ) -> dict[str, Row]:
     """Decode, score, resample."""
-    print('Decoding')
-    bar = ProgressBar(len(dump.shards))
-    decodings = decode_dump(dump, decoders, bar.update)
+    with Progress('Decoding', len(dump.shards)) as progress:
+        decodings = decode_dump(dump, decoders, progress.advance)
     scores = {}
-    for name, decoding in decodings.items():
-        print(f'\nScoring {name}', flush=True)
-        scores[name] = score_decoding(dump, decoding)
+    for name in track(decodings, 'Scoring'):
+        with quiet_metrics():
+            scores[name] = score_decoding(dump, decodings[name])
     found: dict[str, dict] = {name: {} for name in scores}
     if draws:
         metrics = len(next(iter(scores.values())).resamplers)
-        print(f'Resampling the images of {metrics} metric(s)')
         # one more each: the images as they are
-        bar = ProgressBar(max(metrics * (draws + 1), 1))
-        found = intervals(scores, draws, bar.update)
-        print()
+        with Progress('Resampling', metrics * (draws + 1)) as progress:
+            found = intervals(scores, draws, progress.advance)
     return {
         name: Row(
             decoder,
@@ -171,6 +163,13 @@ def compare(
         )
         for name, decoder in decoders.items()
     }
+
+
+def recommended(dump: HeatmapDump, draws: int) -> list[Choice]:
+    """Choose a decoder for the network."""
+    steps = len(dump.shards) + len(candidates(dump.info))
+    with Progress('Choosing a decoder', steps) as progress, quiet_metrics():
+        return recommend(dump, draws, progress.advance)
 
 
 def main() -> None:
@@ -184,7 +183,7 @@ def main() -> None:
         raise UserError(f'--out {args.out}: {error}') from error
     try:
         rows = compare(dump, decoders, args.draws)
-        choices = recommend(dump, args.draws) if args.draws else []
+        choices = recommended(dump, args.draws) if args.draws else []
     except DumpError as error:
         raise UserError(str(error)) from error
     write_report(args.out, dump, rows, sweeps, args.draws, choices)

@@ -4,7 +4,7 @@ Any top-down model that predicts Gaussian heatmaps, with the flip test of its
 config. ``compare_decoders.py`` then decodes the dump in any way, without the
 network and the pictures. docs/heatmap_dumps.md has the format.
 
-A run that was interrupted goes on when it is started again. With several
+A run that was interrupted continues when it is started again. With several
 processes: ``torchrun --nproc_per_node=2 dump_heatmaps.py ... --launcher
 pytorch``.
 """
@@ -22,6 +22,7 @@ from mmengine.dist import is_main_process
 from dark_codec.cli import (
     UserError,
     add_run_arguments,
+    explain_downloads,
     load_config,
     prepare,
     run_tool,
@@ -100,7 +101,8 @@ def main() -> None:
     except OSError as error:
         raise UserError(f'--out {args.out}: {error}') from error
     try:
-        dump_heatmaps(cfg, args.out, info)
+        with explain_downloads(cfg):
+            dump_heatmaps(cfg, args.out, info)
     except DumpError as error:
         raise UserError(str(error)) from error
     if is_main_process():

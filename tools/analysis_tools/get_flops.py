@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dark_codec  # noqa: F401, I001  before MMPose: its shims
 from mmengine.analysis import get_model_complexity_info
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.cli import UserError, read_config, run_tool
+from dark_codec.analysis.markdown import markdown
+from dark_codec.cli import UserError, add_cfg_options, read_config, run_tool
 
 
 class Complexity(NamedTuple):
@@ -82,15 +83,11 @@ def parse_args() -> argparse.Namespace:
         "(default: the codec's input_size)",
     )
     parser.add_argument(
-        '--show-table', action='store_true', help='tell of each module'
+        '--show-table',
+        action='store_true',
+        help='also print a table of the modules',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='settings that replace those of the config, as key=value',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args()
     shape = args.input_shape
     if shape is not None:
@@ -105,18 +102,22 @@ def main() -> None:
     args = parse_args()
     # MMEngine's log goes to stdout, too
     MMLogger.get_current_instance().setLevel('ERROR')
-    print('| config | input | GFLOPs | parameters (M) |')
-    print('|---|---|---:|---:|')
+    rows = []
     for path in args.config:
         cfg = read_config(path, args.cfg_options)
         found = measure(cfg, args.input_shape)
-        print(
-            f'| {Path(path).stem} | {found.height}x{found.width} '
-            f'| {found.flops / 1e9:.1f} | {found.params / 1e6:.1f} |',
-            flush=True,
+        rows.append(
+            [
+                Path(path).stem,
+                f'{found.height}x{found.width}',
+                f'{found.flops / 1e9:.1f}',
+                f'{found.params / 1e6:.1f}',
+            ]
         )
         if args.show_table:
             print(found.by_module)
+    header = ['config', 'input', 'GFLOPs', 'parameters (M)']
+    print(markdown(header, rows, text=(0, 1)))
 
 
 if __name__ == '__main__':

@@ -263,7 +263,7 @@ def write(coco: dict, path: Path) -> None:
     """Write annotations and say what was written."""
     mmengine.dump(coco, path)
     counts = [person['num_keypoints'] for person in coco['annotations']]
-    print(f'\n{path}: {len(counts)} people, {sum(counts)} labelled joints')
+    print(f'{path}: {len(counts)} people, {sum(counts)} labelled joints')
 
 
 def convert_lsp(folder: Path, out: Path) -> None:

@@ -26,6 +26,7 @@ from mmengine.runner import Runner, set_random_seed
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
+from dark_codec.config import alignment_of
 from dark_codec.config.tree import find_all
 from dark_codec.cli import (
     UserError,
@@ -188,19 +189,8 @@ def main() -> None:
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
     samples = preprocessor(batch, training=True)['data_samples']
     targets = read_targets(batch, samples)
-    save_picture(draw(targets, encoding_alignment(cfg)), args.out)
-
-
-def encoding_alignment(cfg: Config) -> str:
-    """Return how the targets of the config lie on the images.
-
-    That of MMPose's codecs is fixed: UDPHeatmap's maps end where the image
-    ends, the others' have a stride.
-    """
-    codec = head_decoder(cfg)
-    if codec.get('type') == 'UDPHeatmap':
-        return 'align_corners'
-    return codec.get('alignment', 'asymmetric')
+    alignment = alignment_of(head_decoder(cfg))
+    save_picture(draw(targets, alignment), args.out)
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from dark_codec import DARKCodec
 from dark_codec.config.tree import find_all
+from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.prediction import DARK, DECODERS
 from dark_codec.cli import (
     UserError,
@@ -187,21 +188,19 @@ def decode(heatmap: Tensor, settings: dict) -> dict[str, np.ndarray]:
 def print_table(
     points: dict[str, np.ndarray], truth: np.ndarray | None, stride: np.ndarray
 ) -> None:
-    """Points in heatmap px, and how far they are from the truth."""
-    head = '| decoder | x | y |'
-    line = '|---|---:|---:|'
+    """Print points in heatmap px, and their distances from the truth."""
+    header = ['decoder', 'x', 'y']
     if truth is not None:
         points = {**points, 'truth': truth}
-        head += ' off by (heatmap px) | off by (input px) |'
-        line += '---:|---:|'
-    print(f'{head}\n{line}')
+        header += ['off by (heatmap px)', 'off by (input px)']
+    rows = []
     for name, point in points.items():
-        row = f'| {name} | {point[0]:.3f} | {point[1]:.3f} |'
+        numbers = [*point]
         if truth is not None:
             error = point - truth
-            row += f' {np.hypot(*error):.3f} |'
-            row += f' {np.hypot(*(error * stride)):.3f} |'
-        print(row)
+            numbers += [np.hypot(*error), np.hypot(*(error * stride))]
+        rows.append([name, *(f'{number:.3f}' for number in numbers)])
+    print(markdown(header, rows))
 
 
 def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:

@@ -22,10 +22,9 @@ from dark_codec.engine.logs import (
     Scalars,
     read_scalars,
 )
-from dark_codec.visualization import COLORS, MARKERS
+from dark_codec.visualization import line_style
 
 _TIMES = ('data_time', 'time')
-_STYLES = ('-', '--', ':', '-.')
 
 
 def parse_args() -> argparse.Namespace:
@@ -83,15 +82,14 @@ def draw(runs: dict[Path, Scalars], keys: list[str]) -> Figure:
     for ax, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
         for i, (work_dir, scalars) in enumerate(runs.items()):
             curve, unit = find(scalars, key, work_dir)
-            sparse = len(curve) <= 30
-            ax.plot(
+            (line,) = ax.plot(
                 list(curve),
                 list(curve.values()),
-                color=COLORS[i % len(COLORS)],
-                linestyle=_STYLES[i % len(_STYLES)],
-                marker=MARKERS[i % len(MARKERS)] if sparse else None,
                 label=str(work_dir),
+                **line_style(i),
             )
+            if len(curve) > 30:
+                line.set_marker('')
         ax.set(xlabel=unit, title=key)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(

@@ -67,14 +67,14 @@ def predict_run(run: Run, checkpoint: Path) -> Prediction:
 def decode_all(prediction: Prediction) -> Decoded:
     """Decode by each of :data:`DECODERS`.
 
-    Under ``asymmetric``, also by DARK with ``correct_flip_shift``.
+    Where the flip test has a bias, also with ``correct_flip_shift``.
     """
     points = {
         name: redecode(prediction, decoder)[1]
         for name, decoder in DECODERS.items()
     }
     dark = prediction.codec(DECODERS['DARK'])
-    if dark.alignment == 'asymmetric':
+    if dark.flip_bias:
         _, points[CORRECTED] = redecode(
             prediction, DECODERS['DARK'], correct_flip_shift=True
         )

@@ -47,7 +47,9 @@ def write_pictures(runs: list[Run], work_dir: Path, out: Path) -> None:
     Args:
         runs (list[Run]): The trained ones, decoded.
         work_dir (Path): Holds their folders.
-        out (Path): Holds ``tables.json``; the pictures go there.
+        out (Path): Holds ``tables.json``; the pictures go there, but for
+            photographs, which are not ours to publish: ``examples.png``
+            goes to ``work_dir``.
     """
     tables = json.loads((out / 'tables.json').read_text())
     if '4' in tables:
@@ -65,7 +67,8 @@ def write_pictures(runs: list[Run], work_dir: Path, out: Path) -> None:
     )
     decoded = [load(run.folder(work_dir) / DECODED) for run in nets]
     for name, figure in _draw_photographs(dark, base, *decoded).items():
-        figure.savefig(out / f'{name}.png', dpi=80)
+        folder = work_dir if name == 'examples' else out
+        figure.savefig(folder / f'{name}.png', dpi=80)
 
 
 def _draw_when(

@@ -9,6 +9,7 @@ from typing import Any
 
 from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
+from dark_codec.engine.progress import track
 from projects.trainings import checkpoint
 
 from .comparisons import TABLES
@@ -29,12 +30,11 @@ def last_checkpoint(run: Run, work_dir: Path) -> Path:
 
 def decode_missing(runs: list[Run], work_dir: Path) -> None:
     """Predict and decode the test set for each run that was not yet."""
-    for number, run in enumerate(runs, 1):
+    for run in track(runs, 'Decoding'):
         path = run.folder(work_dir) / DECODED
         trained = last_checkpoint(run, work_dir)
         if path.exists() and path.stat().st_mtime > trained.stat().st_mtime:
             continue
-        print(f'[{number}/{len(runs)}] Decoding {run.config}', flush=True)
         partial = path.with_suffix('.partial.npz')
         save(partial, decode_all(predict_run(run, trained)))
         partial.rename(path)
@@ -100,7 +100,7 @@ def shown_tables(page: str, numbers: dict, record: dict) -> dict[str, str]:
 
 
 def _record(runs: list[Run], work_dir: Path) -> dict[str, Any]:
-    """What the trainings took; those made here also say where."""
+    """Return the durations of trainings, with the machine if known."""
     before = {
         Run(row['config'], row['seed']): row
         for row in read_numbers('runs.json')['runs']

@@ -189,7 +189,7 @@ def _difference(entry: dict[str, Any], name: str) -> str:
 
 
 def budgets(numbers: dict[str, Any]) -> str:
-    """What training longer changes, in markdown.
+    """Return the effect of longer training, in markdown.
 
     Args:
         numbers (dict[str, Any]): All tables, by name.

@@ -1,4 +1,4 @@
-"""When modulation pays, and when unbiased encoding does: two experiments.
+"""Experiments on the gain of modulation and of unbiased encoding.
 
 Modulation: white noise is added to the heatmaps of trained networks, and each
 is decoded by Taylor steps with kernels of several widths; and the heatmaps as
@@ -61,7 +61,7 @@ def under_noise(prediction: Prediction, seed: int = 0) -> dict[str, Any]:
 
 
 def by_shape(prediction: Prediction) -> dict[str, Any]:
-    """What kernels gain on heatmaps that are low or wide by themselves.
+    """Return the gain of kernels on heatmaps that are low or wide.
 
     Args:
         prediction (Prediction): Of a network.
@@ -94,7 +94,7 @@ def by_shape(prediction: Prediction) -> dict[str, Any]:
 
 
 def _hits(prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:
-    """Which keypoints are near their labels, by kernel, and which count."""
+    """Return the hits by kernel, and the mask of keypoints that count."""
     hits = []
     for sigma in KERNELS:
         points = redecode(prediction, taylor(sigma))[1]
@@ -118,7 +118,7 @@ def _against_first(hits: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
 
 
 def rounding_left(uncertainty: float) -> float:
-    """How much of a label's rounding an uncertain network can repeat.
+    """Return the share of a label's rounding that a network can learn.
 
     Args:
         uncertainty (float): Standard deviation of where the network knows
@@ -138,7 +138,7 @@ def rounding_left(uncertainty: float) -> float:
 def encoding_points(
     tables: dict[str, Any], places: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """What unbiased encoding gains in each pair of networks.
+    """Return the gain of unbiased encoding in each pair of networks.
 
     Args:
         tables (dict[str, Any]): Numbers of all tables.
@@ -247,6 +247,8 @@ def draw_encoding(points: list[dict[str, Any]]) -> Figure:
             capsize=2,
             linestyle='',
             label=point['title'],
+            # hollow where colours and markers repeat
+            fillstyle='full' if i < len(COLORS) else 'none',
         )
         for ax, measure in ((left, 'rounding'), (right, 'PCK@0.1')):
             value, *ends = point[measure]

@@ -26,7 +26,7 @@ model = dict(
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
 )
 
-# The network is to learn these pictures by heart: no augmentation except the
+# The network is to overfit these pictures: no augmentation except the
 # flip, which the flip test needs.
 train_pipeline = [
     dict(type='LoadImage'),

@@ -1,4 +1,4 @@
-"""What one figure wears: materials, colours and patterns.
+"""Look of a figure: materials, colours and patterns.
 
 The canvas of a figure holds numbers, not colours: 2 * part (its outline) or
 2 * part + 1 (its inside), plus 64 or 128 where a pattern covers the shirt or

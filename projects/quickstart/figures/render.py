@@ -40,7 +40,7 @@ class Figure:
 def inside_image(
     points: np.ndarray, image_size: tuple[int, int]
 ) -> np.ndarray:
-    """Which points (n, 2) lie on the image, outer half pixels included."""
+    """Return the mask of points (n, 2) on the image, to its outer edge."""
     inside = (points >= -0.5) & (points < np.array(image_size) - 0.5)
     return inside.all(axis=1)
 

@@ -1,4 +1,4 @@
-"""What surrounds a figure: background, occluders, blur, light and noise."""
+"""Scene of a figure: background, occluders, blur, light and noise."""
 
 from functools import lru_cache
 
