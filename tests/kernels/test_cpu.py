@@ -190,6 +190,19 @@ def test_bad_maps(name, dtype):
     assert torch.equal(table[lost], expected[lost])
 
 
+@pytest.mark.parametrize('rest', [0.0, -0.0, -3.0, -INF, 'negative'])
+def test_second_highest_is_not_positive(rest):
+    maps = -torch.rand(6, 1, 20, 17) if rest == 'negative' else None
+    if maps is None:
+        maps = torch.full((6, 1, 20, 17), rest)
+    for one, place in zip(maps, [0, 1, 16, 170, 338, 339]):
+        one.flatten()[place] = 0.5
+    table, expected, _ = judge(maps, DECODERS['second'])
+    assert torch.equal(table, expected)
+    on_pixel = (table[:, :2] % 1 == 0).all()
+    assert on_pixel == (rest == -INF)
+
+
 @each_decoder
 def test_a_bad_map_costs_the_others_nothing(name):
     bad = bad_maps()
