@@ -70,9 +70,9 @@ class QuarterShiftDecoder(HeatmapDecoder):
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """Parameters of the kernel; None for subclasses and 'second'."""
-        known = type(self) is QuarterShiftDecoder and self.variant == 'sign'
-        return Recipe('sign') if known else None
+        """Parameters of the kernel; None for subclasses."""
+        known = type(self) is QuarterShiftDecoder
+        return Recipe(self.variant) if known else None
 
     def refine(self, heatmaps: Tensor, peaks: Peaks) -> Refinement:
         """Return quarter shifts."""

@@ -32,6 +32,7 @@ def raw(sigma=1.0, covariance=False):
 DECODERS = {
     'argmax': ArgmaxDecoder(),
     'sign': QuarterShiftDecoder(),
+    'second': QuarterShiftDecoder('second'),
     'raw with covariance': raw(covariance=True),
     'max': taylor(rescale='max'),
     'minmax with covariance': taylor(covariance=True),

@@ -17,11 +17,12 @@ from ._cpu_compile import compiled, part, sources
 from ._cpu_fit import (
     Model,
     fit,
-    fit_derivatives,
     room_to_fit,
     start_of_fit,
+    write_fit_spread,
 )
-from ._cpu_maps import FLOAT32, cut_window, find_peak, read_map, sign_shift, u
+from ._cpu_maps import FLOAT32, cut_window, find_peak, read_map, u
+from ._cpu_shift import ARGMAX, SECOND, second_shift, sign_shift
 from ._cpu_smooth import (
     Smoothing,
     lowest_smoothed,
@@ -74,8 +75,7 @@ def _write_nothing(row, size):
     row[0] = (np.float32(size[0]) - 1) / 2
     row[1] = (np.float32(size[1]) - 1) / 2
     row[2] = row[3] = 0
-    if row.size > 4:
-        write_unknown(row)
+    write_unknown(row)
 
 
 @part
@@ -87,12 +87,12 @@ def _write(row, peak, shift, score, refined):
 
 @lru_cache
 def shift_kernel() -> Any:
-    """Arg max, and quarter shift."""
+    """Arg max, and quarter shifts."""
     digest = sources()
 
-    @compiled(f'void({_MAPS}, boolean, {_RANGE})')
+    @compiled(f'void({_MAPS}, int64, {_RANGE})')
     def decode(
-        floats, halves, kind, shape, strides, table, shifted, first, end
+        floats, halves, kind, shape, strides, table, variant, first, end
     ):
         digest  # noqa: B018
         size = u(shape[3]), u(shape[2])
@@ -105,10 +105,14 @@ def shift_kernel() -> Any:
                 _write_nothing(row, size)
                 continue
             peak = _place(index, size)
-            shift = np.float32(0), np.float32(0)
-            if shifted:
+            score = values[index]
+            if variant == ARGMAX:
+                shift = np.float32(0), np.float32(0)
+            elif variant == SECOND:
+                shift = second_shift(values, peak, size)
+            else:
                 shift = sign_shift(values, peak, size)
-            _write(row, peak, shift, values[index], True)
+            _write(row, peak, shift, score, True)
 
     return decode
 
@@ -142,8 +146,8 @@ def taylor_kernel() -> Any:
         size = u(shape[3]), u(shape[2])
         room = np.empty(size[0] * size[1], np.float32)
         smoothing = Smoothing(kernel, gain_x, gain_y)
-        stencil_room = room_for_stencil(kernel)
-        stencil = stencil_room[2]
+        near_peak = room_for_stencil(kernel)
+        stencil = near_peak[2]
         padded, bands = room_to_smooth(
             size[0] if minmax else u(0), size[1], kernel
         )
@@ -155,9 +159,10 @@ def taylor_kernel() -> Any:
                 _write_nothing(row, size)
                 continue
             peak = _place(index, size)
+            score = values[index]
             fits = True
             if kernel.size:
-                smooth_stencil(values, peak, size, smoothing, stencil_room)
+                smooth_stencil(values, peak, size, smoothing, near_peak)
             else:
                 fits = raw_stencil(values, peak, size, stencil)
             if minmax:
@@ -167,12 +172,11 @@ def taylor_kernel() -> Any:
                 subtract_lowest(stencil, lowest)
             derivatives = log_derivatives(stencil)
             step, solved = newton_step(derivatives)
-            solved = solved and fits
-            if solved:
+            if solved and fits:
                 step = limit_step(step, trust_radius)
             else:
+                solved = False
                 step = sign_shift(values, peak, size)
-            _write(row, peak, step, values[index], solved)
             if row.size > 4:
                 if solved:
                     write_spread(
@@ -180,6 +184,7 @@ def taylor_kernel() -> Any:
                     )
                 else:
                     write_unknown(row)
+            _write(row, peak, step, score, solved)
 
     return decode
 
@@ -216,26 +221,15 @@ def fit_kernel() -> Any:
                 _write_nothing(row, size)
                 continue
             peak = _place(index, size)
+            score = values[index]
             edges = cut_window(values, peak, size, window)
             offset = start_of_fit(values, peak, size, sigma)
             offset, solved = fit(window, edges, offset, model, fit_room)
-            if row.size > 4:
-                if solved:
-                    derivatives, variance_x, variance_y = fit_derivatives(
-                        window, edges, offset, model, fit_room
-                    )
-                    # less the Gaussian's own spread, as fit_gaussian
-                    square = sigma * sigma
-                    write_spread(
-                        row,
-                        derivatives,
-                        square * square / variance_x - square,
-                        square * square / variance_y - square,
-                    )
-                else:
-                    write_unknown(row)
-            if not solved:
+            if solved:
+                write_fit_spread(row, window, edges, offset, model, fit_room)
+            else:
                 offset = sign_shift(values, peak, size)
-            _write(row, peak, offset, values[index], solved)
+                write_unknown(row)
+            _write(row, peak, offset, score, solved)
 
     return decode

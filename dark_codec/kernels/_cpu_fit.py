@@ -17,7 +17,7 @@ import numpy as np
 
 from ._cpu_compile import part, part_of_sums
 from ._cpu_maps import u
-from ._cpu_steps import limit_step, newton_step
+from ._cpu_steps import limit_step, newton_step, write_spread
 
 _STEPS = 4
 _MAX_STEP = np.float32(1)  # px
@@ -215,3 +215,21 @@ def fit(window, edges, offset, model, room):
         if max(abs(step[0]), abs(step[1])) < _CONVERGED:
             break
     return offset, solved
+
+
+@part
+def write_fit_spread(row, window, edges, offset, model, room):
+    """Covariance of the map, args as of :func:`fit`, to a row of a table."""
+    if row.size == 4:
+        return
+    derivatives, variance_x, variance_y = fit_derivatives(
+        window, edges, offset, model, room
+    )
+    # less the Gaussian's own spread, as fit_gaussian
+    square = model.sigma * model.sigma
+    write_spread(
+        row,
+        derivatives,
+        square * square / variance_x - square,
+        square * square / variance_y - square,
+    )

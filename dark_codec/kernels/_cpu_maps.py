@@ -75,6 +75,38 @@ def _extremes(bits, first, end):
 
 
 @part
+def highest_of(bits, first, end):
+    """Where the maximum of some bits as int32 is, roughly, and what it is.
+
+    Returns:
+        tuple[int, int, int]: The start of the first block that holds it, and
+        the largest of the bits as int32 and as uint32.
+    """
+    best, worst, place = _LEAST, np.uint32(0), first
+    whole = first + (end - first) // _BLOCK * _BLOCK
+    for start in range(first, whole, _BLOCK):
+        highest, nan = _extremes(bits, start, start + _BLOCK)
+        worst = max(worst, nan)
+        if highest > best:
+            best, place = highest, start
+    highest, nan = _extremes(bits, whole, end)
+    if highest > best:
+        best, place = highest, whole
+    return place, best, max(worst, nan)
+
+
+@part
+def first_place(bits, place, value):
+    """Where a value is first from a place on; it must be somewhere."""
+    size = u(bits.size)
+    while place + _FEW <= size and not _holds(bits, place, value):
+        place += _FEW
+    while bits[place] != value:
+        place += u(1)
+    return place
+
+
+@part
 def _holds(bits, first, value):
     """Whether a value is among _FEW bits."""
     found = np.int32(0)
@@ -100,24 +132,10 @@ def find_peak(values):
         tuple[int, bool]: Index of the maximum, and if the map is valid.
     """
     bits = values.view(np.int32)
-    size = u(bits.size)
-    best, worst, place = _LEAST, np.uint32(0), u(0)
-    whole = size // _BLOCK * _BLOCK
-    for first in range(u(0), whole, _BLOCK):
-        highest, nan = _extremes(bits, first, first + _BLOCK)
-        worst = max(worst, nan)
-        if highest > best:
-            best, place = highest, first
-    highest, nan = _extremes(bits, whole, size)
-    worst = max(worst, nan)
-    if highest > best:
-        best, place = highest, whole
+    place, best, worst = highest_of(bits, u(0), u(bits.size))
     if best <= 0 or best >= _INFINITE or worst > _MINUS_INFINITE:
         return u(0), False
-    while place + _FEW <= size and not _holds(bits, place, best):
-        place += _FEW
-    while bits[place] != best:
-        place += u(1)
+    place = first_place(bits, place, best)
     return place, place > 0 or not _is_constant(bits)
 
 
@@ -159,30 +177,3 @@ def cut_window(values, peak, size, window):
         for i in range(right - left):
             window[j, left + i] = values[start + i]
     return left, right, top, bottom
-
-
-@part
-def sign_shift(values, peak, size):
-    """A quarter of a pixel towards the higher neighbours, Eq. 1.
-
-    Args:
-        values (float32[:]): The map, row by row.
-        peak (tuple[int, int]): Column and row of its maximum.
-        size (tuple[int, int]): Width and height.
-    """
-    x, y = peak
-    width, height = size
-    here = y * width + x
-    shift_x = shift_y = np.float32(0)
-    if x > 0 and x + u(1) < width:
-        shift_x = _quarter(values[here - u(1)], values[here + u(1)])
-    if y > 0 and y + u(1) < height:
-        shift_y = _quarter(values[here - width], values[here + width])
-    return shift_x, shift_y
-
-
-@part
-def _quarter(behind, ahead):
-    if ahead > behind:
-        return np.float32(0.25)
-    return np.float32(-0.25) if ahead < behind else np.float32(0)

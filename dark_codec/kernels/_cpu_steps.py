@@ -90,7 +90,12 @@ def limit_step(step, radius):
 
 @part
 def write_spread(row, d, kernel_x, kernel_y):
-    """Covariance of the map itself, -D''^-1 less the kernel's, to a row."""
+    """Covariance of the map itself, -D''^-1 less the kernel's, to a row.
+
+    Rows of tables without covariances have no place for it.
+    """
+    if row.size == 4:
+        return
     _, _, dxx, dxy, dyy = d
     determinant = dxx * dyy - dxy * dxy
     xx = -dyy / determinant - kernel_x
@@ -110,6 +115,8 @@ def write_spread(row, d, kernel_x, kernel_y):
 
 @part
 def write_unknown(row):
-    """No covariance: infinite variances, without correlation."""
+    """No covariance, to a row: infinite variances, without correlation."""
+    if row.size == 4:
+        return
     row[4] = row[7] = np.inf
     row[5] = row[6] = 0

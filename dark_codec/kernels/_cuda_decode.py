@@ -6,7 +6,7 @@ import triton.language as tl
 
 from ._cuda_fit import fit_gaussian
 from ._cuda_newton import limit_step, newton_step, spread
-from ._cuda_peaks import find_peak, quarter_shift
+from ._cuda_peaks import find_peak, quarter_shift, second_shift
 from ._cuda_taylor import (
     above_lowest,
     log_derivatives,
@@ -72,14 +72,26 @@ def decode_map(
         m // keypoints * stride_batch + m % keypoints * stride_keypoint
     )
     peak, highest, least = find_peak(
-        heatmap, height, width, stride_y, stride_x, DENSE, WIDE, BLOCK
+        heatmap, -1, height, width, stride_y, stride_x, DENSE, WIDE, BLOCK
     )
     y, x = peak // width, peak % width
     # a constant map has a maximum, but not at one place
     valid = (highest > 0) & (highest < _INF) & (least < highest)
     offset_x, offset_y, refined = 0.0, 0.0, valid
     xx, xy, yy = 0.0, 0.0, 0.0
-    if METHOD != 'argmax':
+    if METHOD == 'second':
+        offset_x, offset_y = second_shift(
+            heatmap,
+            peak,
+            height,
+            width,
+            stride_y,
+            stride_x,
+            DENSE,
+            WIDE,
+            BLOCK,
+        )
+    elif METHOD != 'argmax':
         offset_x, offset_y = quarter_shift(
             heatmap, x, y, height, width, stride_y, stride_x
         )

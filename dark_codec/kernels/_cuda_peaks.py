@@ -15,6 +15,7 @@ _INF = tl.constexpr(float('inf'))
 @triton.jit
 def find_peak(
     heatmap,
+    without,
     height,
     width,
     stride_y,
@@ -25,6 +26,7 @@ def find_peak(
 ):
     """The first maximum in row-major order, and the minimum.
 
+    Both are those of the pixels other than the one at index ``without``.
     A map is read once, BLOCK pixels at a time. Each lane keeps what it has
     seen, and the lanes are compared at the end only. NaN counts as +inf: a
     map that holds either is not valid.
@@ -41,7 +43,7 @@ def find_peak(
     pixels = height * width
     for start in range(0, pixels, BLOCK):
         i = start + lane
-        inside = i < pixels
+        inside = (i < pixels) & (i != without)
         if DENSE:
             at = i
         else:
@@ -91,3 +93,31 @@ def quarter_shift(heatmap, x, y, height, width, stride_y, stride_x):
             _value(heatmap, x, y + step_y, stride_y, stride_x),
         ),
     )
+
+
+@triton.jit
+def second_shift(
+    heatmap,
+    peak,
+    height,
+    width,
+    stride_y,
+    stride_x,
+    DENSE: tl.constexpr,
+    WIDE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Eq. 1 to the letter: towards the second-highest pixel of the map.
+
+    Returns:
+        tuple: Offset from the peak, whose index is given, along x and y.
+    """
+    second, value, _ = find_peak(
+        heatmap, peak, height, width, stride_y, stride_x, DENSE, WIDE, BLOCK
+    )
+    x = (second % width - peak % width).to(tl.float32)
+    y = (second // width - peak // width).to(tl.float32)
+    length = tl.sqrt(x * x + y * y)
+    # nothing is second where all else is -inf
+    scale = tl.where(value > -_INF, 0.25 / tl.maximum(length, 1.0), 0.0)
+    return x * scale, y * scale

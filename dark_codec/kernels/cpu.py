@@ -21,6 +21,7 @@ from ..functional.fit import window_radius
 from ..functional.modulate import STENCIL_RADIUS, kernel_variance
 from ._cpu_decode import fit_kernel, shift_kernel, taylor_kernel
 from ._cpu_maps import BFLOAT16, FLOAT16, FLOAT32
+from ._cpu_shift import ARGMAX, SECOND, SIGN
 from .recipe import Recipe
 
 _KINDS = {
@@ -28,6 +29,7 @@ _KINDS = {
     torch.float16: FLOAT16,
     torch.bfloat16: BFLOAT16,
 }
+_SHIFTS = dict(argmax=ARGMAX, sign=SIGN, second=SECOND)
 _NO_FLOATS, _NO_HALVES = np.empty(0, np.float32), np.empty(0, np.int16)
 
 # What a thread must have to do: to wake it takes a tenth of that
@@ -141,7 +143,7 @@ def _plan(recipe: Recipe, height: int, width: int) -> _Plan:
         settings = (gaussian, recipe.sigma, recipe.trust_radius)
         return _Plan(fit_kernel(), settings, cost + 5 * len(at) ** 2)
     if recipe.method != 'taylor':
-        return _Plan(shift_kernel(), (recipe.method == 'sign',), cost)
+        return _Plan(shift_kernel(), (_SHIFTS[recipe.method],), cost)
     taps = recipe.kernel or ()
     if recipe.minmax:
         cost += 0.1 * len(taps) * height * width

@@ -9,8 +9,8 @@ class Recipe(NamedTuple):
     """A decoder in numbers, hashable: kernels are compiled for each.
 
     Attributes:
-        method (str): ``'argmax'``, ``'sign'`` (the quarter shift of MMPose),
-            ``'taylor'`` or ``'fit'``.
+        method (str): ``'argmax'``, ``'sign'`` or ``'second'`` (variants of
+            the quarter shift), ``'taylor'`` or ``'fit'``.
         kernel (tuple[float, ...], optional): The modulation's taps, of odd
             number, for ``'taylor'``; None for no modulation.
         minmax (bool): Whether the smoothed map's lowest value is subtracted

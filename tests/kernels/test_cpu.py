@@ -28,6 +28,7 @@ def taylor(sigma=2.0, covariance=False, **modulation):
 DECODERS = dict(
     argmax=ArgmaxDecoder(),
     sign=QuarterShiftDecoder(),
+    second=QuarterShiftDecoder('second'),
     raw=TaylorDecoder(None, 2.0, covariance=True),
     none=taylor(rescale='none'),
     max=taylor(rescale='max', covariance=True),

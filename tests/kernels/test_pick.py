@@ -102,7 +102,7 @@ def test_an_unknown_choice(loads, monkeypatch):
 RECIPES = [
     (ArgmaxDecoder(), Recipe('argmax')),
     (QuarterShiftDecoder(), Recipe('sign')),
-    (QuarterShiftDecoder('second'), None),
+    (QuarterShiftDecoder('second'), Recipe('second')),
     (
         TaylorDecoder(dict(type='GaussianModulation', kernel_size=3), 2.0),
         Recipe('taylor', (0.25, 0.5, 0.25), True, 2.0),

@@ -1,0 +1,78 @@
+"""Quarter shifts, Eq. 1: as :mod:`dark_codec.functional.refine`, for one map.
+
+Args of both are the map, row by row (float32[:]), column and row of its
+maximum, and its width and height; they return the shift in x and y.
+"""
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# (numba infers the types)
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._cpu_compile import part
+from ._cpu_maps import first_place, highest_of, u
+
+# How peaks are refined
+ARGMAX, SIGN, SECOND = range(3)
+
+_QUARTER = np.float32(0.25)
+
+
+@part
+def sign_shift(values, peak, size):
+    """A quarter of a pixel along each axis towards the higher neighbour."""
+    x, y = peak
+    width, height = size
+    here = y * width + x
+    shift_x = shift_y = np.float32(0)
+    if x > 0 and x + u(1) < width:
+        shift_x = _quarter(values[here - u(1)], values[here + u(1)])
+    if y > 0 and y + u(1) < height:
+        shift_y = _quarter(values[here - width], values[here + width])
+    return shift_x, shift_y
+
+
+@part
+def _quarter(behind, ahead):
+    if ahead > behind:
+        return np.float32(0.25)
+    return np.float32(-0.25) if ahead < behind else np.float32(0)
+
+
+@part
+def second_shift(values, peak, size):
+    """A quarter of a pixel towards the second-highest pixel of the map."""
+    x, y = peak
+    second, exists = _second(values, y * size[0] + x)
+    if not exists:
+        return np.float32(0), np.float32(0)
+    second_y = second // size[0]
+    towards_x = np.float32(second - second_y * size[0]) - np.float32(x)
+    towards_y = np.float32(second_y) - np.float32(y)
+    square = towards_x * towards_x + towards_y * towards_y
+    scale = _QUARTER / np.float32(math.sqrt(square))
+    return towards_x * scale, towards_y * scale
+
+
+@part
+def _second(values, peak):
+    """Index of the first maximum without the peak, and if it is finite.
+
+    Bits are in the order of positive numbers, see find_peak; a map whose
+    others are not positive is searched number by number.
+    """
+    bits = values.view(np.int32)
+    place, best, _ = highest_of(bits, u(0), peak)
+    behind, other, _ = highest_of(bits, peak + u(1), u(bits.size))
+    if other > best:
+        place, best = behind, other
+    if best > 0:
+        return first_place(bits, place, best), True
+    place, highest = peak, np.float32(-math.inf)
+    for i in range(u(values.size)):
+        if i != peak and values[i] > highest:
+            place, highest = i, values[i]
+    return place, place != peak
