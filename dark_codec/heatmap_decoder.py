@@ -153,7 +153,8 @@ class HeatmapDecoder(nn.Module):
         if heatmaps.dtype == torch.float64:
             # the argmax must not depend on digits that float32 lacks
             heatmaps = heatmaps.to(torch.float32)
-        recipe = self.recipe
+        # not looked at while compiling, which knows no cached_property
+        recipe = None if kernels.is_traced(heatmaps) else self.recipe
         kernel = kernels.pick(heatmaps) if recipe is not None else None
         if recipe is not None and kernel is not None:
             return kernel(heatmaps, recipe)

@@ -63,7 +63,7 @@ def pick(heatmaps: Tensor) -> Kernel | None:
         RuntimeError: If it forces a kernel that cannot decode these
             heatmaps.
     """
-    if _is_traced(heatmaps):
+    if is_traced(heatmaps):
         return None
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
@@ -80,7 +80,8 @@ _is_compiling: Callable[[], bool] = getattr(
 )
 
 
-def _is_traced(heatmaps: Tensor) -> bool:
+def is_traced(heatmaps: Tensor) -> bool:
+    """Return whether heatmaps are being traced, compiled or exported."""
     # what traces by other tensors than torch's own is met by their type
     return (
         _is_compiling()
