@@ -34,7 +34,7 @@ for loader in (train_dataloader, val_dataloader, test_dataloader):
 train_cfg.update(max_epochs=1000)
 """
 # program -> the longest time for which it runs before it is interrupted, in s
-PROGRAMS = {'train.py': 20, 'test.py': 8, 'quickstart': 60}
+PROGRAMS = {'train.py': 10, 'test.py': 8, 'quickstart': 60}
 WAYS = [
     (signal.SIGINT, 'group'),
     (signal.SIGTERM, 'first'),

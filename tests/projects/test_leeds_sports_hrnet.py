@@ -12,13 +12,13 @@ from mmengine.config import Config
 ROOT = Path(__file__).parents[2]
 HRNET = ROOT / 'projects' / 'leeds_sports' / 'hrnet'
 CONVERTER = ROOT / 'tools' / 'dataset_converters' / 'lsp2coco.py'
-PEOPLE = 8
+PEOPLE = 4
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @pytest.fixture
 def few_people(data_root, tmp_path):
-    """Leeds Sports with eight people in each file."""
+    """Leeds Sports with four people in each file."""
     for name in ('lsp', 'lspet'):
         if not (data_root / name).is_dir():
             pytest.skip(f'no {name} in {data_root}')
