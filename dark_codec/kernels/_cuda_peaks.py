@@ -43,7 +43,7 @@ def find_peak(
     pixels = height * width
     for start in range(0, pixels, BLOCK):
         i = start + lane
-        inside = (i < pixels) & (i != without)
+        inside = i < pixels
         if DENSE:
             at = i
         else:
@@ -51,10 +51,13 @@ def find_peak(
         value = tl.load(heatmap + at, mask=inside, other=-_INF)
         value = value.to(tl.float32)
         value = tl.where(value != value, _INF, value)
+        # not by the mask of the load, which would then read pixel by pixel
+        counted = inside & (i != without)
+        value = tl.where(counted, value, -_INF)
         # not >=: of equal values the first one counts
         index = tl.where(value > best, i, index)
         best = tl.maximum(best, value)
-        least = tl.minimum(least, tl.where(inside, value, _INF))
+        least = tl.minimum(least, tl.where(counted, value, _INF))
     highest = tl.max(best, 0)
     # lanes interleave: the first of their firsts
     peak = tl.min(tl.where(best == highest, index, pixels), 0)
