@@ -20,8 +20,6 @@ from .. import kernels
 from ..version import __version__
 
 _MMPOSE = '1.0', '2.0'  # from, and below
-# by the module that it is in
-_KERNELS = dict(cpu='numba', cuda='triton')
 _WIDTH = 14
 
 
@@ -71,10 +69,11 @@ def _decoded_by(device: str) -> str:
     kernel = kernels.pick(torch.zeros(1, 1, 8, 8, device=device))
     what = torch.cuda.get_device_name() if device == 'cuda' else ''
     if kernel is not None:
-        name = _KERNELS[kernel.__module__.split('.')[-1]]
+        # a kernel's module has the name of its device
+        name = kernels.BY_DEVICE[kernel.__module__.split('.')[-1]]
         return f'{name} decodes {what}'.rstrip()
     text = f'PyTorch decodes {what}'.rstrip()
-    fused = _KERNELS.get(device)
+    fused = kernels.BY_DEVICE.get(device)
     reason = kernels.load(fused) if fused else None
     if isinstance(reason, ImportError):
         text += f', {fused} would be faster ({reason})'

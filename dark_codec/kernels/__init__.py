@@ -27,7 +27,16 @@ from torch import Tensor
 
 from .recipe import Recipe
 
-__all__ = ['CHOICES', 'VARIABLE', 'Kernel', 'Recipe', 'load', 'pick']
+__all__ = [
+    'BY_DEVICE',
+    'CHOICES',
+    'VARIABLE',
+    'Kernel',
+    'Recipe',
+    'is_traced',
+    'load',
+    'pick',
+]
 
 Kernel = Callable[[Tensor, Recipe], Tensor]
 
@@ -35,7 +44,7 @@ VARIABLE = 'DARK_CODEC_KERNELS'
 CHOICES = ('auto', 'reference', 'numba', 'triton')
 
 _MODULES = dict(numba='cpu', triton='cuda')
-_BY_DEVICE = dict(cpu='numba', cuda='triton')
+BY_DEVICE = dict(cpu='numba', cuda='triton')
 _WITHOUT = dict(
     numba=(
         'heatmaps in host memory are decoded by PyTorch, which takes about '
@@ -67,7 +76,7 @@ def pick(heatmaps: Tensor) -> Kernel | None:
         return None
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
-        name = _BY_DEVICE.get(heatmaps.device.type)
+        name = BY_DEVICE.get(heatmaps.device.type)
         return None if name is None else _kernel_or_log(name)
     if choice == 'reference':
         return None
@@ -118,7 +127,7 @@ def _forced(name: str, device: torch.device) -> Kernel:
         raise ValueError(
             f'{VARIABLE} must be one of {list(CHOICES)}, got {name!r}'
         )
-    fits = _BY_DEVICE.get(device.type) == name
+    fits = BY_DEVICE.get(device.type) == name
     interpreted = os.environ.get('TRITON_INTERPRET') == '1'
     if not fits and not (name == 'triton' and interpreted):
         hint = '; on the CPU set TRITON_INTERPRET=1' * (name == 'triton')

@@ -174,16 +174,13 @@ def taylor_kernel() -> Any:
             step, solved = newton_step(derivatives)
             if solved and fits:
                 step = limit_step(step, trust_radius)
+                write_spread(
+                    row, derivatives, kernel_variance, kernel_variance
+                )
             else:
                 solved = False
                 step = sign_shift(values, peak, size)
-            if row.size > 4:
-                if solved:
-                    write_spread(
-                        row, derivatives, kernel_variance, kernel_variance
-                    )
-                else:
-                    write_unknown(row)
+                write_unknown(row)
             _write(row, peak, step, score, solved)
 
     return decode

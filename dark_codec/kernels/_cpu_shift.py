@@ -38,8 +38,8 @@ def sign_shift(values, peak, size):
 @part
 def _quarter(behind, ahead):
     if ahead > behind:
-        return np.float32(0.25)
-    return np.float32(-0.25) if ahead < behind else np.float32(0)
+        return _QUARTER
+    return -_QUARTER if ahead < behind else np.float32(0)
 
 
 @part
