@@ -5,6 +5,7 @@ tested on real photographs elsewhere. The tools are called as users call them.
 """
 
 import json
+import multiprocessing
 import os
 import socket
 import stat
@@ -18,6 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tool_server import ToolServer
+from torch.multiprocessing import start_processes
 
 from dark_codec import apply_codec  # before MMPose, for its shims
 
@@ -195,6 +197,16 @@ def be_one_of_two(rank, port):
     torch.set_num_threads(1)
 
 
+def in_two_processes(function, *arguments):
+    """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
+
+    Both are forked from one process that has done the imports for all tests,
+    and, unlike this one, never a backward pass, which would forbid theirs.
+    """
+    multiprocessing.set_forkserver_preload(['dark_codec', 'mmpose.apis'])
+    start_processes(function, arguments, nprocs=2, start_method='forkserver')
+
+
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
@@ -202,9 +214,7 @@ def call(tool, *arguments, cwd, **env):
     as users start them; the others by a server that has done the imports.
     """
     command = [str(part) for part in (TOOLS / tool, *arguments)]
-    # No PYTHONPATH: a tool has to find its checkout by itself.
-    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    whole = {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **env}
+    whole = environment(**env)
     if tool.endswith('.py') and not {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
         return SERVER.run(command, cwd, whole, timeout=600)
     shell = 'bash' if tool.endswith('.sh') else sys.executable
@@ -218,25 +228,23 @@ def call(tool, *arguments, cwd, **env):
     )
 
 
-def call_all(jobs, cwd):
-    """Run tools one after the other, with the imports done once.
+def environment(**changes):
+    """That of a tool, without PYTHONPATH: it has to find its checkout."""
+    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    return {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **changes}
 
-    Name -> [tool, *arguments]; :func:`ended` says what came of each. The
-    processes are forked from one, which has `cwd` as its folder.
+
+def call_all(jobs, cwd):
+    """Run tools one after the other, all by the server.
+
+    Name -> [tool, *arguments]; :func:`ended` says what came of each.
     """
-    script = Path(__file__).with_name('killed_training.py')
-    result = subprocess.run(
-        [sys.executable, script],
-        input=json.dumps([[f'{k}.log', *job] for k, job in jobs.items()]),
-        cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
-    codes = json.loads(result.stdout.splitlines()[-1])
-    (cwd / 'codes.json').write_text(json.dumps(dict(zip(jobs, codes))))
+    codes = {}
+    for name, (tool, *arguments) in jobs.items():
+        command = [str(part) for part in (TOOLS / tool, *arguments)]
+        log = str(cwd / f'{name}.log')
+        codes[name] = SERVER.log(command, cwd, environment(), 600, log)
+    (cwd / 'codes.json').write_text(json.dumps(codes))
 
 
 def ended(folder, name):

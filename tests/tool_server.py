@@ -2,7 +2,7 @@
 
 ``python tool_server.py`` imports what tools import, then reads jobs from
 stdin, a line of JSON each, and runs each in a fork of itself. What a job
-prints goes to the two files that it names; its exit code, below 0 for a
+prints goes to the files that it names; its exit code, below 0 for a
 signal, to stdout. :class:`ToolServer` is the other end.
 
 Libraries read the number of threads when they are imported, and a tool finds
@@ -19,7 +19,13 @@ import tempfile
 import threading
 from pathlib import Path
 
-from forks import in_a_fork, redirect, run_script
+from forks import (
+    import_for_tools,
+    in_a_fork,
+    redirect,
+    run_script,
+    spare_time,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +44,18 @@ class ToolServer:
             env (dict[str, str]): Its environment.
             timeout (float): Seconds until it is killed.
         """
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, name) for name in ('out', 'err')]
+            code = self.log(command, cwd, env, timeout, *files)
+            said = [Path(file).read_text() for file in files]
+        return subprocess.CompletedProcess(command, code, *said)
+
+    def log(self, command, cwd, env, timeout, *files):
+        """Run a tool whose output goes to one file, or to two.
+
+        Returns:
+            int: The exit code, below 0 for a signal.
+        """
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, __file__],
@@ -47,20 +65,17 @@ class ToolServer:
                 text=True,
             )
             atexit.register(self.process.kill)
-        with tempfile.TemporaryDirectory() as folder:
-            files = [os.path.join(folder, name) for name in ('out', 'err')]
-            job = dict(command=command, cwd=str(cwd), env=env, files=files)
-            timer = threading.Timer(timeout, self.process.kill)
-            timer.start()
-            self.process.stdin.write(json.dumps(job) + '\n')
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-            timer.cancel()
-            if not answer:
-                self.process = None
-                raise subprocess.TimeoutExpired(command, timeout)
-            said = [Path(file).read_text() for file in files]
-        return subprocess.CompletedProcess(command, int(answer), *said)
+        job = dict(command=command, cwd=str(cwd), env=env, files=files)
+        timer = threading.Timer(timeout, self.process.kill)
+        timer.start()
+        self.process.stdin.write(json.dumps(job) + '\n')
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        timer.cancel()
+        if not answer:
+            self.process = None
+            raise subprocess.TimeoutExpired(command, timeout)
+        return int(answer)
 
 
 def run_tool(command, cwd, env, files):
@@ -76,20 +91,10 @@ def run_tool(command, cwd, env, files):
 def main():
     """Import, then serve."""
     sys.path.insert(1, str(ROOT))
-    import torch
+    import_for_tools()
+    import killed_training  # noqa: F401  its hooks
 
-    torch.set_num_threads(1)
-    import matplotlib.pyplot  # noqa: F401
-    import mmengine.runner  # noqa: F401
-
-    import dark_codec.cli  # noqa: F401
-
-    # isort: split
-    import mmpose.apis  # noqa: F401
-    import mmpose.datasets  # noqa: F401
-    import mmpose.evaluation  # noqa: F401
-    import mmpose.models  # noqa: F401
-
+    spare_time()
     sys.path.remove(str(ROOT))  # a tool puts it there
     for line in sys.stdin:
         print(in_a_fork(run_tool, **json.loads(line)), flush=True)
