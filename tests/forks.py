@@ -1,6 +1,6 @@
 """Programs run in forks of a process that has done their imports.
 
-The imports take longer than most runs. For :mod:`tool_server`,
+The imports take longer than most runs. For :mod:`forked_python`,
 :mod:`interruptions` and ``end_to_end/forked_tools.py``, which differ in what
 they import first, and in how they are given their jobs.
 """
@@ -59,7 +59,7 @@ def spare_time():
     gc.freeze()
 
 
-def in_a_fork(function, *args, **kwargs):
+def in_a_fork(function, *args, begun=lambda pid: None, **kwargs):
     """Call a function in a fork of this process.
 
     Returns:
@@ -69,6 +69,7 @@ def in_a_fork(function, *args, **kwargs):
     child = os.fork()
     if not child:
         _exit_with(function, args, kwargs)
+    begun(child)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -92,12 +93,11 @@ def _exit_with(function, args, kwargs):
     os._exit(code)
 
 
-def redirect(out, err=None):
-    """Send the output of this process to files, by default to one."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    file = os.open(out, flags)
+def redirect(log):
+    """Send the output of this process to a file."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
-    os.dup2(file if err is None else os.open(err, flags), 2)
+    os.dup2(file, 2)
 
 
 def run_script(script, *arguments):

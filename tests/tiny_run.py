@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from forked_python import forked_python
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tool_server import ToolServer
 from torch.multiprocessing import start_processes
 
 from dark_codec import apply_codec  # before MMPose, for its shims
@@ -27,7 +27,6 @@ from dark_codec import apply_codec  # before MMPose, for its shims
 from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-SERVER = ToolServer()
 NUM_IMAGES = 8
 # Body of a stand-in; zeros end the arguments, so that blanks in them are seen.
 RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
@@ -210,18 +209,19 @@ def in_two_processes(function, *arguments):
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
-    Shell scripts, and tools with other threads or another path, are started
-    as users start them; the others by a server that has done the imports.
+    Its processes are forked, see :mod:`forked_python`; with other threads or
+    another path they are started as users start them.
     """
-    command = [str(part) for part in (TOOLS / tool, *arguments)]
-    whole = environment(**env)
-    if tool.endswith('.py') and not {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
-        return SERVER.run(command, cwd, whole, timeout=600)
+    own = {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}
     shell = 'bash' if tool.endswith('.sh') else sys.executable
+    if not own:
+        env = {**forked(), **env}
+        shell = env['PYTHON_EXEC'] if tool.endswith('.py') else shell
     return subprocess.run(
-        [shell, *command],
+        [shell, *map(str, (TOOLS / tool, *arguments))],
         cwd=cwd,
-        env=whole,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=600,
@@ -234,16 +234,30 @@ def environment(**changes):
     return {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **changes}
 
 
+def forked():
+    """Variables with which scripts and torchrun start forked processes."""
+    venv = forked_python()
+    return dict(VENV=str(venv), PYTHON_EXEC=str(venv / 'bin' / 'python'))
+
+
 def call_all(jobs, cwd):
-    """Run tools one after the other, all by the server.
+    """Run tools one after the other.
 
     Name -> [tool, *arguments]; :func:`ended` says what came of each.
     """
+    env = environment(**forked())
     codes = {}
     for name, (tool, *arguments) in jobs.items():
-        command = [str(part) for part in (TOOLS / tool, *arguments)]
-        log = str(cwd / f'{name}.log')
-        codes[name] = SERVER.log(command, cwd, environment(), 600, log)
+        with open(cwd / f'{name}.log', 'w') as log:
+            codes[name] = subprocess.run(
+                [env['PYTHON_EXEC'], *map(str, (TOOLS / tool, *arguments))],
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=600,
+            ).returncode
     (cwd / 'codes.json').write_text(json.dumps(codes))
 
 
