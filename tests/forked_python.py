@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from functools import cache
 
 MODULE = 'torch.distributed.run'
@@ -82,7 +83,8 @@ def client(path, *arguments):
             signal.signal(number, lambda number, _: os.kill(pid, number))
         code = int(answers.readline())
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with suppress(OSError):  # of SIGKILL, which has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 
