@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 from scipy.io import loadmat, savemat
-from tiny_run import call, environment, forked
+from tiny_run import call, environment, forked, narrow_hrnet
 
 from dark_codec import apply_codec
 
@@ -17,10 +17,6 @@ ROOT = Path(__file__).parents[2]
 HRNET = ROOT / 'projects' / 'leeds_sports' / 'hrnet'
 CONFIGS = sorted((HRNET / 'configs').glob('*.py'))
 PEOPLE = 4
-# All stages and branches of the network, with few channels
-STAGES = dict(
-    stage1=[64], stage2=[4, 8], stage3=[4, 8, 16], stage4=[4, 8, 16, 32]
-)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -55,7 +51,7 @@ def few_people(data_root, tmp_path):
 
 
 def options(data):
-    """Two iterations of few people, in the main process."""
+    """Two iterations of few people and channels, in the main process."""
     train = 'train_dataloader.dataset.datasets'
     paths = [f'{train}.0.dataset', f'{train}.1']
     paths += [f'{loader}.dataset' for loader in LOADERS[1:]]
@@ -64,16 +60,8 @@ def options(data):
         chosen += [f'{loader}.batch_size={2 * PEOPLE}']
         chosen += [f'{loader}.num_workers=0']
         chosen += [f'{loader}.persistent_workers=False']
-    for stage, channels in STAGES.items():
-        changed = f'model.backbone.extra.{stage}'
-        chosen += [
-            f'{changed}.num_modules=1',
-            f'{changed}.num_blocks={[1] * len(channels)}'.replace(' ', ''),
-            f'{changed}.num_channels={channels}'.replace(' ', ''),
-        ]
-    chosen += [f'model.head.in_channels={STAGES["stage4"][0]}']
     chosen += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
-    return [*chosen, 'param_scheduler.1.end=1']
+    return [*chosen, 'param_scheduler.1.end=1', *narrow_hrnet()]
 
 
 def test_trains_both_and_compares_their_decoders(few_people):
