@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forks import spare_time
 from mmengine.registry import DefaultScope
 
 from dark_codec import (
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items):
         return _LONG.index(folder) if folder in _LONG else len(_LONG)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    """All is imported by now."""
+    spare_time()
 
 
 @pytest.fixture(scope='session')

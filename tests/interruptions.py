@@ -34,7 +34,7 @@ for loader in (train_dataloader, val_dataloader, test_dataloader):
 train_cfg.update(max_epochs=1000)
 """
 # program -> the longest time for which it runs before it is interrupted, in s
-PROGRAMS = {'train.py': 10, 'test.py': 8, 'quickstart': 60}
+PROGRAMS = {'train.py': 5, 'test.py': 4, 'quickstart': 60}
 WAYS = [
     (signal.SIGINT, 'group'),
     (signal.SIGTERM, 'first'),
@@ -127,18 +127,6 @@ def _fork(program, arguments, folder, pipe):
         os._exit(code)
 
 
-def import_once():
-    """Import what the tools do; they are forked from here."""
-    import torch
-
-    import dark_codec  # noqa: F401  before MMPose
-
-    # isort: split
-    import mmpose.models  # noqa: F401
-
-    torch.set_num_threads(1)
-
-
 def write_all(folder):
     """Arguments of each program, with the files that they name."""
     from tiny_run import save_weights, write_config, write_data
@@ -188,7 +176,10 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     os.environ['OMP_NUM_THREADS'] = '1'
-    import_once()
+    from forks import import_for_tools, spare_time
+
+    import_for_tools()  # they are forked from here
+    spare_time()
     # a shell starts what is in the background without it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(args.seed)

@@ -1,12 +1,7 @@
-"""Runs of tools that may be killed at a chosen moment, as one process.
+"""Hooks that kill a run at a chosen moment.
 
-For test_resume.py, as a module of hooks for test_distributed_runs.py, and for
-tests that call a tool often: what takes longest, the imports, is done once.
-
-``python killed_training.py < JOBS`` runs, one after the other, each in a
-process of its own, the jobs of a JSON list of [log, program, *arguments],
-and prints the list of their exit codes, below 0 for a signal. The program is
-a tool, such as ``train.py``, or ``mmengine``, MMEngine's runner alone.
+For test_resume.py and test_dump.py, whose tools are run by a process that
+imports this module, and for test_distributed_runs.py.
 
 Nothing that writes is replaced: the process dies by SIGKILL at an event that
 Python reports (PEP 578), or by the kernel's limit on the size of a file,
@@ -17,23 +12,12 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import torch
-from forks import run_jobs, run_script
-from mmengine.config import Config
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS, METRICS
-from mmengine.runner import Runner
-
-import dark_codec  # noqa: F401
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @METRICS.register_module()
@@ -131,20 +115,3 @@ def die_after_bytes(size):
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def run(program, *arguments):
-    if program != 'mmengine':
-        run_script(ROOT / 'tools' / program, *arguments)
-        return
-    config, work_dir = arguments
-    cfg = Config.fromfile(config)
-    cfg.update(work_dir=work_dir, resume=True)
-    Runner.from_cfg(cfg).train()
-
-
-if __name__ == '__main__':
-    torch.set_num_threads(1)
-    import mmpose.models  # noqa: F401  once, for all
-
-    run_jobs(run)

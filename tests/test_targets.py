@@ -18,10 +18,10 @@ from tiny_run import (
     be_one_of_two,
     call,
     free_port,
+    in_two_processes,
     write_config,
     write_data,
 )
-from torch.multiprocessing import spawn
 
 from dark_codec import BatchGenerateTarget, apply_codec
 from dark_codec.compat import prepare_distributed
@@ -310,11 +310,7 @@ def half_batch(rank, config, port, folder):
 def test_distributed_step_equals_the_plain_one(tiny, tmp_path):
     """Two processes with targets on the device, one without."""
     plain, switched = tiny()
-    spawn(
-        half_batch,
-        (switched.filename, free_port(), str(tmp_path)),
-        nprocs=2,
-    )
+    in_two_processes(half_batch, switched.filename, free_port(), str(tmp_path))
     halves = [torch.load(tmp_path / f'{r}.pth') for r in range(2)]
     model, samples = build(apply_codec(plain))
     before = copy.deepcopy(model.state_dict())

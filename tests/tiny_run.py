@@ -5,6 +5,7 @@ tested on real photographs elsewhere. The tools are called as users call them.
 """
 
 import json
+import multiprocessing
 import os
 import socket
 import stat
@@ -15,9 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from forked_python import forked_python
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tool_server import ToolServer
+from torch.multiprocessing import start_processes
 
 from dark_codec import apply_codec  # before MMPose, for its shims
 
@@ -25,7 +27,6 @@ from dark_codec import apply_codec  # before MMPose, for its shims
 from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-SERVER = ToolServer()
 NUM_IMAGES = 8
 # Body of a stand-in; zeros end the arguments, so that blanks in them are seen.
 RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
@@ -195,48 +196,69 @@ def be_one_of_two(rank, port):
     torch.set_num_threads(1)
 
 
+def in_two_processes(function, *arguments):
+    """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
+
+    Both are forked from one process that has done the imports for all tests,
+    and, unlike this one, never a backward pass, which would forbid theirs.
+    """
+    multiprocessing.set_forkserver_preload(['dark_codec', 'mmpose.apis'])
+    start_processes(function, arguments, nprocs=2, start_method='forkserver')
+
+
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
-    Shell scripts, and tools with other threads or another path, are started
-    as users start them; the others by a server that has done the imports.
+    Its processes are forked, see :mod:`forked_python`; with other threads or
+    another path they are started as users start them.
     """
-    command = [str(part) for part in (TOOLS / tool, *arguments)]
-    # No PYTHONPATH: a tool has to find its checkout by itself.
-    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    whole = {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **env}
-    if tool.endswith('.py') and not {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
-        return SERVER.run(command, cwd, whole, timeout=600)
+    own = {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}
     shell = 'bash' if tool.endswith('.sh') else sys.executable
+    if not own:
+        env = {**forked(), **env}
+        shell = env['PYTHON_EXEC'] if tool.endswith('.py') else shell
     return subprocess.run(
-        [shell, *command],
+        [shell, *map(str, (TOOLS / tool, *arguments))],
         cwd=cwd,
-        env=whole,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=600,
     )
+
+
+def environment(**changes):
+    """That of a tool, without PYTHONPATH: it has to find its checkout."""
+    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    return {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **changes}
+
+
+def forked():
+    """Variables with which scripts and torchrun start forked processes."""
+    venv = forked_python()
+    return dict(VENV=str(venv), PYTHON_EXEC=str(venv / 'bin' / 'python'))
 
 
 def call_all(jobs, cwd):
-    """Run tools one after the other, with the imports done once.
+    """Run tools one after the other.
 
-    Name -> [tool, *arguments]; :func:`ended` says what came of each. The
-    processes are forked from one, which has `cwd` as its folder.
+    Name -> [tool, *arguments]; :func:`ended` says what came of each.
     """
-    script = Path(__file__).with_name('killed_training.py')
-    result = subprocess.run(
-        [sys.executable, script],
-        input=json.dumps([[f'{k}.log', *job] for k, job in jobs.items()]),
-        cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
-    codes = json.loads(result.stdout.splitlines()[-1])
-    (cwd / 'codes.json').write_text(json.dumps(dict(zip(jobs, codes))))
+    env = environment(**forked())
+    codes = {}
+    for name, (tool, *arguments) in jobs.items():
+        with open(cwd / f'{name}.log', 'w') as log:
+            codes[name] = subprocess.run(
+                [env['PYTHON_EXEC'], *map(str, (TOOLS / tool, *arguments))],
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=600,
+            ).returncode
+    (cwd / 'codes.json').write_text(json.dumps(codes))
 
 
 def ended(folder, name):
@@ -253,6 +275,22 @@ def save_weights(config, path):
     for parameter in model.head.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+
+
+def narrow_hrnet():
+    """--cfg-options that leave HRNet its stages and branches, hardly wider."""
+    stages = dict(
+        stage1=[64], stage2=[4, 8], stage3=[4, 8, 16], stage4=[4, 8, 16, 32]
+    )
+    options = [f'model.head.in_channels={stages["stage4"][0]}']
+    for stage, channels in stages.items():
+        changed = f'model.backbone.extra.{stage}'
+        options += [
+            f'{changed}.num_modules=1',
+            f'{changed}.num_blocks={[1] * len(channels)}'.replace(' ', ''),
+            f'{changed}.num_channels={channels}'.replace(' ', ''),
+        ]
+    return options
 
 
 def refused(result):

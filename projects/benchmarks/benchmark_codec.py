@@ -34,7 +34,9 @@ from projects.benchmarks.cases import (
 from projects.benchmarks.plot import draw
 from projects.benchmarks.report import write_report
 
-TURNS, QUICK_TURNS = 21, 3
+TURNS, QUICK_TURNS = 21, 2
+# of which the first calls are measured
+DECODERS = ('ArgmaxDecoder', 'TaylorDecoder', 'GaussianFitDecoder')
 
 
 def _positive(text: str) -> int:
@@ -64,7 +66,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quick',
         action='store_true',
-        help=f'{QUICK_TURNS} turns in place of {TURNS}, and one shape less',
+        help=f'{QUICK_TURNS} turns in place of {TURNS}, one shape less, no '
+        'large maps, and the first call of one decoder only',
     )
     parser.add_argument(
         '--batch-sizes',
@@ -106,6 +109,7 @@ def measure(
             turns=QUICK_TURNS if quick else TURNS,
             shapes=SHAPES if quick else FULL_SHAPES,
             batches=sorted(set(batches)),
+            large=not quick,
             devices=list(on),
             out=str(out),
         )
@@ -118,7 +122,9 @@ def measure(
         return json.loads(out.read_text())
 
 
-def first_calls(on: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+def first_calls(
+    on: Sequence[str], decoders: Sequence[str]
+) -> dict[str, dict[str, list[float]]]:
     """Seconds of first and second calls: without, then with a cache."""
     script = Path(__file__).with_name('first_call.py')
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +136,7 @@ def first_calls(on: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         return {
             f'{device}, {cache}': json.loads(
                 subprocess.run(
-                    [sys.executable, str(script), device],
+                    [sys.executable, str(script), device, *decoders],
                     env=environment,
                     check=True,
                     stdout=subprocess.PIPE,
@@ -152,7 +158,8 @@ def main() -> None:
     for threads in wanted:
         results[threads] = measure(threads, args.quick, args.batch_sizes, on)
     print('Timing first calls ...', flush=True)
-    results['first'] = first_calls(on)
+    timed = DECODERS[:1] if args.quick else DECODERS
+    results['first'] = first_calls(on, timed)
     stem = args.out / 'benchmark_codec'
     stem.with_suffix('.json').write_text(json.dumps(results, indent=1))
     write_report(results, stem.with_suffix('.md'))

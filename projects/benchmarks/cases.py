@@ -90,14 +90,16 @@ def all_cases(
     shapes: Sequence[tuple[tuple[int, int], int]],
     batches: Sequence[int],
     data: Path,
+    large: bool,
 ) -> Iterator[Case]:
-    """Every shape with every batch, large maps, and real heatmaps.
+    """Every shape with every batch, real heatmaps, and large maps.
 
     Args:
         shapes (Sequence): Heatmap size (W, H) and number of keypoints.
         batches (Sequence[int]): Samples, B.
         data (Path): Folder with :data:`REAL`; where that is missing there
             are no real heatmaps.
+        large (bool): Whether to end with the large maps.
     """
     for size, keypoints in shapes:
         for batch in batches:
@@ -106,4 +108,5 @@ def all_cases(
     if real.is_file():
         for batch in batches:
             yield Case(SIZES[1], 12, batch, str(real))
-    yield Case(LARGE, LARGE_KEYPOINTS, 1)
+    if large:
+        yield Case(LARGE, LARGE_KEYPOINTS, 1)

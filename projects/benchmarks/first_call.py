@@ -1,7 +1,7 @@
 """Time of a process's first decoding, including compilation.
 
-Started by ``benchmark_codec.py``: prints seconds as json, by decoder, and
-what the second call takes.
+Started by ``benchmark_codec.py`` with a device and decoders: prints seconds as
+json, by decoder, and what the second call takes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ import torch
 
 from dark_codec import DARKCodec
 
-DECODERS = ('ArgmaxDecoder', 'TaylorDecoder', 'GaussianFitDecoder')
-
 
 def main() -> None:
     """Decode once, and once again."""
-    device = sys.argv[1]
+    device, *decoders = sys.argv[1:]
     maps = torch.rand(1, 17, 64, 48, device=device)
     found = {}
-    for name in DECODERS:
+    for name in decoders:
         codec = DARKCodec(decoder=name)
         seconds = []
         for _ in range(2):

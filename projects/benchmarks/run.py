@@ -86,7 +86,10 @@ def main() -> None:
         (case, device)
         for device in settings['devices']
         for case in all_cases(
-            settings['shapes'], settings['batches'], shared_data()
+            settings['shapes'],
+            settings['batches'],
+            shared_data(),
+            settings['large'],
         )
     ]
     rows: list[dict] = []

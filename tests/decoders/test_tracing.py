@@ -8,7 +8,7 @@ import torch
 from onnxruntime import InferenceSession
 
 from dark_codec import DARKCodec
-from dark_codec.deployment import ExportedDecoder, export_onnx
+from dark_codec.deployment import ExportedDecoder
 
 DECODERS = [
     dict(type='ArgmaxDecoder'),
@@ -48,27 +48,18 @@ def test_traced(module, heatmaps):
     assert keypoints.shape == (0, 5, 2) and scores.shape == (0, 5)
 
 
-def by_the_former_exporter(module, heatmaps):
+def test_exported(module, heatmaps):
     file = io.BytesIO()
     torch.onnx.export(
         module,
-        (heatmaps,),
+        (heatmaps[1:],),
         file,
         dynamo=False,
         input_names=['heatmaps'],
         dynamic_axes=dict(heatmaps={0: 'batch', 1: 'num_keypoints'}),
         opset_version=18,
     )
-    return file.getvalue()
-
-
-def by_ours(module, heatmaps):
-    return export_onnx(module).SerializeToString()
-
-
-@pytest.mark.parametrize('export', [by_the_former_exporter, by_ours])
-def test_exported(module, heatmaps, export):
-    session = InferenceSession(export(module, heatmaps[1:]))
+    session = InferenceSession(file.getvalue())
     outputs = session.run(None, dict(heatmaps=heatmaps.numpy()))
     for found, expected in zip(outputs, module(heatmaps)):
         np.testing.assert_allclose(found, expected, **ALIKE)

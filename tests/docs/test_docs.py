@@ -22,6 +22,7 @@ from doc_pages import (
 )
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
+from tiny_run import environment, forked
 
 from dark_codec import DARKCodec, apply_codec
 
@@ -40,14 +41,12 @@ def sandbox(tmp_path):
 
 
 def run_shell(text, folder):
-    # No PYTHONPATH: a tool has to find its checkout by itself.
-    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    ours = dict(VENV=sys.prefix, OMP_NUM_THREADS='1', PATH=path)
+    python = forked()
+    path = f'{python["VENV"]}/bin:{Path(sys.executable).parent}:'
     done = subprocess.run(
         ['bash', '-euo', 'pipefail', '-c', text],
         cwd=folder,
-        env={**kept, **ours},
+        env=environment(PATH=path + os.environ['PATH'], **python),
         capture_output=True,
         text=True,
         timeout=600,

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,8 @@ from tiny_run import (
     TOOLS,
     call_all,
     ended,
+    environment,
+    forked,
     free_port,
     save_weights,
     write_config,
@@ -185,12 +186,13 @@ def test_a_folder_of_something_else_is_refused(folder, name, expected):
 def test_two_processes_dump_the_same(folder):
     result = subprocess.run(
         [
-            *(sys.executable, '-m', 'torch.distributed.run'),
+            *(forked()['PYTHON_EXEC'], '-m', 'torch.distributed.run'),
             *('--nproc_per_node=2', f'--master_port={free_port()}'),
             *(TOOLS / TOOL, 'tiny.py', 'weights.pth', '--full'),
             *(f'--shard-size={SHARD}', '--out=two', '--launcher=pytorch'),
         ],
         cwd=folder,
+        env=environment(**forked()),
         capture_output=True,
         text=True,
         timeout=600,

@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from mmpose.registry import KEYPOINT_CODECS
-from samples import ROOT, losses
+from samples import ROOT, losses, run_forked, succeeded
 from tiny_run import free_port
 
 from dark_codec import DARKCodec
@@ -166,31 +166,6 @@ def folder(data_root, tmp_path_factory):
         jobs[f'ours {name}'] = [ROOT / 'tools/train.py', config]
     run_forked(jobs, folder)
     return folder
-
-
-def run_forked(jobs, folder):
-    """Run tools one after the other; `ended` says what came of each."""
-    listed = [[f'{name}.log', *map(str, job)] for name, job in jobs.items()]
-    script = Path(__file__).with_name('forked_tools.py')
-    result = subprocess.run(
-        [sys.executable, script],
-        input=json.dumps(listed),
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert result.returncode == 0, result.stderr
-    codes = json.loads(result.stdout.splitlines()[-1])
-    (folder / 'codes.json').write_text(json.dumps(dict(zip(jobs, codes))))
-
-
-def succeeded(folder, name):
-    code = json.loads((folder / 'codes.json').read_text())[name]
-    text = (folder / f'{name}.log').read_text()
-    assert code == 0, text[-3000:]
-    return text
 
 
 def saved_codec(folder, run, config):

@@ -14,7 +14,14 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.datasets.transforms import GenerateTarget, TopdownAffine
 from mmpose.registry import KEYPOINT_CODECS
-from samples import CONFIGS, ROOT, few_coco_samples, losses, succeed
+from samples import (
+    CONFIGS,
+    few_coco_samples,
+    losses,
+    run_forked,
+    succeed,
+    succeeded,
+)
 from tiny_run import call
 
 from dark_codec import (
@@ -55,6 +62,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 """
+EXPLICIT = ['edited copy', 'restated']
 DEFAULT = SimpleNamespace(decoder=TaylorDecoder, alignment='asymmetric')
 
 
@@ -71,18 +79,20 @@ def edited_copy():
     )
 
 
-def train_and_test(train, test, config, folder, data_root, **env):
-    """Run the two tools, and return the loss and the metrics."""
-    options = few_coco_samples(data_root)
-    for tool, *arguments in (
-        (train, config, '--work-dir=run'),
-        (test, config, 'run/epoch_1.pth', '--work-dir=test', '--out=out.json'),
-    ):
-        command = [str(tool), *arguments, '--cfg-options', *options]
-        succeed(call(*command, cwd=folder, **env))
-    (folder / 'run/epoch_1.pth').unlink()  # 110 MB
-    (loss,) = losses(folder / 'run')
-    return loss, json.loads((folder / 'out.json').read_text())
+def commands(train, test, config, run, data_root):
+    """Those of the two tools for a config, by name."""
+    options = ['--cfg-options', *few_coco_samples(data_root)]
+    test = [test, config, f'{run}/epoch_1.pth', f'--work-dir={run} test']
+    return dict(
+        train=[train, config, f'--work-dir={run}', *options],
+        test=[*test, f'--out={run}.json', *options],
+    )
+
+
+def results(folder, run):
+    """The loss and the metrics."""
+    (loss,) = losses(folder / run)
+    return loss, json.loads((folder / f'{run}.json').read_text())
 
 
 @pytest.fixture(scope='module', params=['default', 'quarter shift'])
@@ -100,9 +110,11 @@ def run(request, data_root, tmp_path_factory):
         expected = SimpleNamespace(
             decoder=QuarterShiftDecoder, alignment='half_pixel'
         )
-    loss, metrics = train_and_test(
-        'train.py', 'test.py', config, folder, data_root
-    )
+    for command in commands(
+        'train.py', 'test.py', config, 'run', data_root
+    ).values():
+        succeed(call(*command, cwd=folder))
+    loss, metrics = results(folder, 'run')
     # what MMEngine saved is what it built everything from
     saved = Config.fromfile(folder / 'run' / Path(config).name)
     saved.work_dir = str(folder / 'in process')
@@ -176,26 +188,38 @@ def test_the_training_pipeline_encodes_with_it(run):
         np.testing.assert_allclose(results['heatmaps'][k], expected, atol=1e-5)
 
 
-@pytest.fixture(params=['edited copy', 'restated'])
-def explicit(request, tmp_path):
+def write_explicit(name, folder):
     """A config that says itself where the codec is used."""
-    config = tmp_path / 'explicit.py'
-    copied = request.param == 'edited copy'
+    config = folder / f'{name}.py'
+    copied = name == 'edited copy'
     config.write_text(edited_copy() if copied else BASE + RESTATED)
     return config
 
 
-def test_the_explicit_form_runs_under_mmposes_own_tools(
-    explicit, data_root, tmp_path
-):
-    loss, metrics = train_and_test(
-        MMPOSE / 'tools/train.py',
-        MMPOSE / 'tools/test.py',
-        explicit,
-        tmp_path,
-        data_root,
-        PYTHONPATH=str(ROOT),
-    )
+@pytest.fixture(params=EXPLICIT)
+def explicit(request, tmp_path):
+    return write_explicit(request.param, tmp_path)
+
+
+@pytest.fixture(scope='module')
+def under_mmpose(data_root, tmp_path_factory):
+    """Both, trained and tested by MMPose's own tools."""
+    folder = tmp_path_factory.mktemp('explicit')
+    tools = MMPOSE / 'tools/train.py', MMPOSE / 'tools/test.py'
+    jobs = {}
+    for name in EXPLICIT:
+        config = write_explicit(name, folder)
+        found = commands(*tools, config, name, data_root)
+        jobs.update({f'{name} {tool}': c for tool, c in found.items()})
+    run_forked(jobs, folder)
+    return folder
+
+
+@pytest.mark.parametrize('name', EXPLICIT)
+def test_the_explicit_form_runs_under_mmposes_own_tools(under_mmpose, name):
+    for tool in ('train', 'test'):
+        succeeded(under_mmpose, f'{name} {tool}')
+    loss, metrics = results(under_mmpose, name)
     assert 0 < loss < 1
     assert 0 <= metrics['coco/AP'] <= 1
 

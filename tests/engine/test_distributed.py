@@ -11,10 +11,10 @@ from tiny_run import (
     NUM_IMAGES,
     be_one_of_two,
     free_port,
+    in_two_processes,
     write_config,
     write_data,
 )
-from torch.multiprocessing import spawn
 
 from dark_codec import apply_codec
 from dark_codec.compat import prepare_distributed
@@ -67,7 +67,7 @@ def half_batch(rank, config, port, folder):
 def test_gradients_of_two_halves_average_to_those_of_the_whole(tmp_path):
     data_root = write_data(tmp_path / 'data')
     config = str(write_config(tmp_path / 'tiny.py', data_root))
-    spawn(half_batch, (config, free_port(), str(tmp_path)), nprocs=2)
+    in_two_processes(half_batch, config, free_port(), str(tmp_path))
     halves = [torch.load(tmp_path / f'averaged_{r}.pth') for r in range(2)]
 
     _, model, dataset = build(config)

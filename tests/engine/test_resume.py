@@ -1,9 +1,6 @@
 """A training killed while it saves goes on from its last checkpoint."""
 
-import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +10,12 @@ from mmengine.fileio import FileClient, LocalBackend, register_backend
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from tiny_run import write_config, write_data
+from tiny_run import call_all, ended, write_config, write_data
 from torch.utils.data import DataLoader
 
 from dark_codec.engine import AtomicLocalBackend, find_other_checkpoint
 
-SCRIPT = Path(__file__).parents[1] / 'killed_training.py'
+MMENGINE = Path(__file__).parents[1] / 'mmengine_runner.py'
 # Each with the signal that it dies by.
 MOMENTS = {
     'half': signal.SIGXFSZ,
@@ -40,13 +37,12 @@ val_evaluator = dict(type='Epochs')
 
 
 class Trainings:
-    """Jobs for the script; what came of them."""
+    """Runs to do; what came of them."""
 
     def __init__(self, folder):
         self.folder = folder
         self.data = write_data(folder / 'data', num_images=4)
-        self.jobs = []
-        self.codes = {}
+        self.jobs = {}
 
     def config(self, name, hook, moment=None, best=False):
         save_best = ", save_best='epochs', rule='greater'" if best else ''
@@ -58,26 +54,15 @@ class Trainings:
         return str(write_config(path, self.data, extra=extra))
 
     def add(self, name, program, config, *arguments, work_dir):
-        self.jobs.append([str(self.folder / f'{name}.log'), program, config])
         if program == 'train.py':
             arguments = f'--work-dir={work_dir}', *arguments
         else:
-            arguments = (str(work_dir),)
-        self.jobs[-1].extend(arguments)
+            arguments = (work_dir,)
+        self.jobs[name] = [program, config, *arguments]
 
     def run(self):
-        done = subprocess.run(
-            [sys.executable, SCRIPT],
-            input=json.dumps(self.jobs),
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            timeout=600,
-        )
-        assert done.returncode == 0, done.stderr
-        codes = json.loads(done.stdout.splitlines()[-1])
-        for job, code in zip(self.jobs, codes):
-            self.codes[Path(job[0]).stem] = code
+        call_all(self.jobs, self.folder)
+        self.codes = {name: ended(self.folder, name)[0] for name in self.jobs}
 
     def log(self, name):
         return (self.folder / f'{name}.log').read_text()
@@ -85,7 +70,7 @@ class Trainings:
 
 @pytest.fixture(scope='module')
 def trainings(tmp_path_factory):
-    """All that the tests look at, from one process that imports once."""
+    """All that the tests look at."""
     folder = tmp_path_factory.mktemp('killed')
     made = Trainings(folder)
     validate = '--no-validate'
@@ -101,7 +86,7 @@ def trainings(tmp_path_factory):
             made.add(name, 'train.py', killed, validate, work_dir=work_dir)
             if plain:
                 copy = f'{name} mmengine'
-                made.add(copy, 'mmengine', again, work_dir=work_dir)
+                made.add(copy, MMENGINE, again, work_dir=work_dir)
             made.add(
                 f'{name} resumed',
                 'train.py',

@@ -1,7 +1,6 @@
 """The backbone of projects/leeds_sports, with its real weights."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
+from tiny_run import environment, forked
 
 import dark_codec  # noqa: F401  registers, and lets MMPose import
 
@@ -172,8 +172,9 @@ def test_a_missing_package_is_named(package, action):
         f'{action}\n'
     )
     run = subprocess.run(
-        [sys.executable, '-c', code],
+        [forked()['PYTHON_EXEC'], '-c', code],
         cwd=ROOT,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -21,7 +21,7 @@ from mmpose.evaluation import CocoMetric
 from mmpose.registry import DATASETS
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from tiny_run import call
+from tiny_run import call, in_two_processes
 from torch.utils.data import DataLoader
 
 from dark_codec import apply_codec
@@ -168,7 +168,7 @@ def _evaluate_share(rank, url, out):
 def test_two_processes_share_an_evaluation(tmp_path):
     out = tmp_path / 'scores'
     url = f'file://{tmp_path}/meet'
-    torch.multiprocessing.spawn(_evaluate_share, (url, str(out)), nprocs=2)
+    in_two_processes(_evaluate_share, url, str(out))
     alone = evaluate(evaluation_set(), error_px=3)
     for rank in range(2):
         shared = json.loads(Path(f'{out}.{rank}').read_text())

@@ -227,7 +227,8 @@ def test_a_second_run_only_evaluates(finished, tmp_path):
     folder = tmp_path / 'moved'
     shutil.copytree(finished[0], folder)
     before = json.loads((folder / 'table.json').read_text())
-    result = quickstart('--work-dir', folder, *TINY)
+    options = ['--work-dir', folder, *TINY]
+    result = call('../projects/quickstart/run.py', *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert 'Trained already' in result.stdout
     after = json.loads((folder / 'table.json').read_text())

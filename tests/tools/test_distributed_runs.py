@@ -5,11 +5,9 @@ split, and what several processes do has to be what one does.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -19,6 +17,8 @@ from tiny_run import (
     RECORD,
     TOOLS,
     call,
+    environment,
+    forked,
     free_port,
     recorded,
     stand_in,
@@ -86,14 +86,11 @@ class Runs:
             process = subprocess.Popen(
                 ['bash', '-c', command],
                 cwd=ROOT,
-                env={
-                    **os.environ,
-                    'VENV': sys.prefix,
-                    'OMP_NUM_THREADS': '1',
-                    'PYTHONPATH': str(ROOT / 'tests'),
-                    'CONFIG': str(self.folder / f'{config}.py'),
+                env=environment(
+                    PYTHONPATH=str(ROOT / 'tests'),
+                    CONFIG=str(self.folder / f'{config}.py'),
                     **{key: str(value) for key, value in env.items()},
-                },
+                ),
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
@@ -115,7 +112,7 @@ class Runs:
 
     def on_two_nodes(self, nodes, name, **env):
         """Start one process on each; the log of the first."""
-        env.update(FIRST='127.0.0.1', PORT=free_port(), GPUS=1)
+        env.update(forked(), FIRST='127.0.0.1', PORT=free_port(), GPUS=1)
         logs = [f'{name} {rank}.log' for rank in range(2)]
         started = [
             self.start(command, log, 'two', **env)
@@ -154,7 +151,6 @@ def test_two_nodes_train_as_one_process_does(runs, two_nodes):
         '--no-validate',
         '--work-dir=one',
         cwd=runs.folder,
-        PYTHONPATH=str(ROOT / 'tests'),
     )
     assert result.returncode == 0, result.stderr
     one = runs.folder / 'one'
@@ -194,7 +190,6 @@ def test_two_nodes_score_as_one_process_does(runs, two_nodes):
         checkpoint,
         '--out=one.json',
         cwd=runs.folder,
-        PYTHONPATH=str(ROOT / 'tests'),
     )
     assert single.returncode == 0, single.stderr
     assert 'Epoch(test) [4/4]' in single.stdout
@@ -216,7 +211,7 @@ def test_killed_and_resumed(runs, two_nodes):
     assert (work_dir / 'epoch_2.pth').is_file()
     assert not (work_dir / 'epoch_3.pth').exists()
     (resume,) = commands('Continuing after a kill')
-    log = runs.run(resume, 'two', **env)
+    log = runs.run(resume, 'two', **env, **forked())
     assert 'resumed epoch: 2, ' in log
     expected = state(two_nodes / 'epoch_3.pth')
     for name, value in state(work_dir / 'epoch_3.pth').items():

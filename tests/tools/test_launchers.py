@@ -169,7 +169,7 @@ def test_without_environment_the_python_on_path_is_used(folder, tmp_path):
 
 def test_slurm_scripts_call_srun(folder, tmp_path):
     path = stand_in(tmp_path / 'bin', 'srun', RECORD)
-    env = dict(PATH=path, RECORD=str(tmp_path / 'args'))
+    env = dict(PATH=path, RECORD=str(tmp_path / 'args'), VENV=sys.prefix)
     call(
         'slurm_train.sh',
         'part',

@@ -29,8 +29,8 @@ train() { # encoding, port
         ${OPTIONS[@]+"${OPTIONS[@]}"} >"$OUT/$1.log" 2>&1
 }
 
-follow() { # encoding: its log lines, until this script ends
-    tail -n 0 -F --pid=$$ "$OUT/$1.log" 2>/dev/null |
+follow() { # encoding, process: its log lines, until that has ended
+    tail -n 0 -F --pid="$2" "$OUT/$1.log" 2>/dev/null |
         sed -nu "s/.*\(Epoch(train)\)/$1: \1/p"
 }
 
@@ -49,8 +49,8 @@ train dark 29511 &
 FIRST=$!
 train biased 29512 &
 SECOND=$!
-follow dark &
-follow biased &
+follow dark "$FIRST" &
+follow biased "$SECOND" &
 trap 'kill "$FIRST" "$SECOND" 2>/dev/null || true' EXIT
 for job in "$FIRST" "$SECOND"; do
     wait "$job" || { tail -n 20 "$OUT"/*.log; exit 1; }
