@@ -15,9 +15,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from forked_python import forked_python
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from torch.multiprocessing import start_processes
 
@@ -28,6 +30,9 @@ from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
+on_cpu = pytest.mark.skipif(
+    get_device() != 'cpu', reason='more processes than GPUs, perhaps'
+)
 # Body of a stand-in; zeros end the arguments, so that blanks in them are seen.
 RECORD = 'printf "%s\\0" "$@" > "$RECORD"\n'
 

@@ -1,10 +1,8 @@
 """Two processes on half batches do what one does on the whole batch."""
 
-import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from mmpose.registry import DATASETS, MODELS
 from tiny_run import (
@@ -12,6 +10,7 @@ from tiny_run import (
     be_one_of_two,
     free_port,
     in_two_processes,
+    on_cpu,
     write_config,
     write_data,
 )
@@ -19,9 +18,7 @@ from tiny_run import (
 from dark_codec import apply_codec
 from dark_codec.compat import prepare_distributed
 
-pytestmark = pytest.mark.skipif(
-    get_device() != 'cpu', reason='tests the CPU where there is no GPU'
-)
+pytestmark = on_cpu
 
 
 def build(config):

@@ -11,7 +11,6 @@ import subprocess
 
 import pytest
 import torch
-from mmengine.device import get_device
 from tiny_run import (
     NUM_IMAGES,
     RECORD,
@@ -20,15 +19,14 @@ from tiny_run import (
     environment,
     forked,
     free_port,
+    on_cpu,
     recorded,
     stand_in,
     write_config,
     write_data,
 )
 
-pytestmark = pytest.mark.skipif(
-    get_device() != 'cpu', reason='more processes than GPUs, perhaps'
-)
+pytestmark = on_cpu
 ROOT = TOOLS.parent
 PAGE = (ROOT / 'docs' / 'distributed.md').read_text()
 # Two processes with batches of 2, two of which make a step

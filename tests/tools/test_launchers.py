@@ -6,32 +6,17 @@ import sys
 
 import numpy as np
 import pytest
-from mmengine.device import get_device
 from tiny_run import (
     NUM_IMAGES,
     RECORD,
     TOOLS,
     call,
     free_port,
+    on_cpu,
     recorded,
     refused,
     stand_in,
-    write_config,
-    write_data,
 )
-
-on_cpu = pytest.mark.skipif(
-    get_device() != 'cpu', reason='more processes than GPUs, perhaps'
-)
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    """A folder, with a blank in its name, that holds data and a config."""
-    folder = tmp_path_factory.mktemp('a run')
-    write_data(folder / 'data')
-    write_config(folder / 'tiny.py', folder / 'data')
-    return folder
 
 
 @pytest.mark.parametrize(
