@@ -29,10 +29,10 @@ from .refine import LOWEST, Derivatives, limit_step, newton_step
 # to 1e-3 px in three steps and to 1e-5 px in four, beside the border too; on
 # real maps 3 of 10,000 are then more than 1e-3 px from the limit.
 FIT_STEPS = 4
-_MAX_STEP = 1.0  # px
-# Of narrower Gaussians f is concave round its maximum only, not as far off as
+MAX_STEP = 1.0  # px
+# Of narrower Gaussians f is concave around its maximum only, not as far off as
 # half a pixel: Newton's method needs a start.
-_NARROW = 1.0  # px
+NARROW = 1.0  # px
 
 
 class _Axis(NamedTuple):
@@ -163,14 +163,14 @@ def fit_gaussian(
         Gaussian everywhere.
     """
     windows = gather_windows(heatmaps, peaks.x, peaks.y, window_radius(sigma))
-    if sigma < _NARROW:
+    if sigma < NARROW:
         offset = _start(windows, sigma)
     else:
         offset = torch.zeros_like(windows.values[:, 0, :2])
     solved = peaks.valid
     for _ in range(FIT_STEPS):
         step, solved = newton_step(_derivatives(offset, windows, sigma)[0])
-        offset = offset + limit_step(step, _MAX_STEP)
+        offset = offset + limit_step(step, MAX_STEP)
         offset = limit_step(offset, max(1.0, sigma))
     if not with_covariance:
         return offset, solved, None

@@ -25,7 +25,7 @@ RESCALES = ('minmax', 'max', 'none')
 STENCIL_RADIUS = 2
 
 # Of smoothed values, relative: some 20 sums and products in float32
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 
 Kernel = tuple[float, ...]
 
@@ -111,7 +111,7 @@ def _weighted_sums(values: Tensor, weights: Kernel, dim: int) -> Tensor:
     )  # type: ignore[return-value]
 
 
-def _visible_norm(inside: Tensor, kernel: Kernel) -> Tensor:
+def visible_norm(inside: Tensor, kernel: Kernel) -> Tensor:
     """Return the norm of the kernel inside the map, over its full norm.
 
     Args:
@@ -142,8 +142,8 @@ def _smooth(
     """
     rows = _weighted_sums(values, kernel, 1)
     smooth = _weighted_sums(rows, kernel, 2)
-    norm_x = _visible_norm(inside_x, kernel)[:, None, :]
-    norm_y = _visible_norm(inside_y, kernel)[:, :, None]
+    norm_x = visible_norm(inside_x, kernel)[:, None, :]
+    norm_y = visible_norm(inside_y, kernel)[:, :, None]
     return smooth / (norm_x * norm_y)
 
 
@@ -234,6 +234,6 @@ def modulated_stencil(
         lowest = _smooth_maps(heatmaps, kernel).amin((1, 2), keepdim=True)
         difference = stencil - lowest
         # 0 where only rounding makes a difference
-        real = difference > _ROUNDING * stencil.abs()
+        real = difference > ROUNDING * stencil.abs()
         stencil = torch.where(real, difference, 0.0)
     return stencil

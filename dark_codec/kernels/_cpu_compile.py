@@ -26,12 +26,16 @@ part_of_sums = njit(**_PLAIN, fastmath=_SUMS)
 
 
 def sources() -> str:
-    """Digest of all files of numba kernels.
+    """Digest of all that is compiled, and of the constants in it.
 
-    numba compiles anew when the file of a kernel changes, but not when that
-    of one of its parts does, unless the kernel's closure tells.
+    numba compiles a kernel again when the file of the kernel changes, but not
+    when the file of one of its parts does, unless its closure differs.
     """
-    files = sorted(Path(__file__).parent.glob('_cpu_*.py'))
+    package = Path(__file__).parents[1]
+    files = [
+        *sorted(package.glob('kernels/_cpu_*.py')),
+        *sorted(package.glob('functional/*.py')),
+    ]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -1,6 +1,6 @@
-"""The kernels: loops over maps, each from its pixels to its row of a table.
+"""The kernels: loops over maps, from the pixels of each to a row of a table.
 
-Each has a closure of its own for the digest of all sources; see
+Each kernel has the digest of all sources in its closure; see
 :func:`dark_codec.kernels._cpu_compile.sources`.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
@@ -52,7 +52,7 @@ _RANGE = 'int64, int64'
 
 @part
 def _map(floats, halves, kind, shape, strides, number, room):
-    """One map as contiguous float32: where it lies, or a copy in a room."""
+    """One map as contiguous float32: a view, or else a copy in ``room``."""
     keypoints, height, width = shape[1], shape[2], shape[3]
     start = number // keypoints * strides[0] + number % keypoints * strides[1]
     if kind == FLOAT32 and strides[3] == 1 and strides[2] == width:
@@ -71,7 +71,7 @@ def _place(index, size):
 
 @part
 def _write_nothing(row, size):
-    """The middle of the map, for maps that do not say where."""
+    """Write the middle of the map, for maps without a valid peak."""
     row[0] = (np.float32(size[0]) - 1) / 2
     row[1] = (np.float32(size[1]) - 1) / 2
     row[2] = row[3] = 0
@@ -80,6 +80,7 @@ def _write_nothing(row, size):
 
 @part
 def _write(row, peak, shift, score, refined):
+    """Write all but the covariance."""
     row[0] = np.float32(peak[0]) + shift[0]
     row[1] = np.float32(peak[1]) + shift[1]
     row[2], row[3] = score, refined
@@ -87,7 +88,7 @@ def _write(row, peak, shift, score, refined):
 
 @lru_cache
 def shift_kernel() -> Any:
-    """Arg max, and quarter shifts."""
+    """Compile the kernel of arg max and of quarter shifts."""
     digest = sources()
 
     @compiled(f'void({_MAPS}, int64, {_RANGE})')
@@ -119,7 +120,10 @@ def shift_kernel() -> Any:
 
 @lru_cache
 def taylor_kernel() -> Any:
-    """Taylor step on the log of the map, smoothed or (no taps) as it is."""
+    """Compile the Taylor step on the log of a map.
+
+    The map is smoothed first, unless the kernel has no taps.
+    """
     digest = sources()
 
     @compiled(
@@ -188,7 +192,7 @@ def taylor_kernel() -> Any:
 
 @lru_cache
 def fit_kernel() -> Any:
-    """Gaussian fit."""
+    """Compile the Gaussian fit."""
     digest = sources()
 
     @compiled(f'void({_MAPS}, float32[::1], float32, float32, {_RANGE})')

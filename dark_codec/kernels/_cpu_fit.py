@@ -1,9 +1,9 @@
 """Maximum-likelihood fit of a Gaussian, border-aware.
 
-As :mod:`dark_codec.functional.fit`, for one map. Positions are counted from
-the peak's pixel, and all is known up to a factor of the Gaussians, which
-cancels: g(u) = exp(-u^2 / 2 sigma^2) q^u, with q = exp(offset / sigma^2),
-needs one exponential an axis, not one a pixel.
+Does what :mod:`dark_codec.functional.fit` does, for one map. Positions are
+counted from the peak's pixel. A constant factor of the Gaussian cancels, so
+that g(u) = exp(-u^2 / 2 sigma^2) q^u with q = exp(offset / sigma^2): this
+needs one exponential for each axis instead of one for each pixel.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # (numba infers the types)
@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..functional.fit import FIT_STEPS, MAX_STEP, NARROW
+from ..functional.refine import LOWEST
 from ._cpu_compile import part, part_of_sums
 from ._cpu_maps import u
 from ._cpu_steps import limit_step, newton_step, write_spread
 
-_STEPS = 4
-_MAX_STEP = np.float32(1)  # px
-# px; the next step would be of the order of its square
+_LONGEST = np.float32(MAX_STEP)
+# px; the step after this one would be of the order of its square
 _CONVERGED = np.float32(3e-3)
-_LOWEST = np.float32(1e-10)
+_LOWEST = np.float32(LOWEST)
 _HALF = np.float32(0.5)
 _NAN = np.float32(math.nan)
 _NO_PIXEL = np.float32(-math.inf)
@@ -33,7 +34,7 @@ class Model(NamedTuple):
     """The Gaussian that is fitted.
 
     Attributes:
-        table (float32[:]): Its values round the peak, were that its centre.
+        table (float32[:]): Its values around the peak, if centred there.
         sigma (float): In px.
         trust_radius (float): How far from the peak its centre may be, in px.
     """
@@ -58,7 +59,7 @@ def start_of_fit(values, peak, size, sigma):
     Returns:
         tuple[float, float]: Offset in x and y.
     """
-    if sigma >= 1:
+    if sigma >= NARROW:
         return np.float32(0), np.float32(0)
     x, y = peak
     width, height = size
@@ -76,7 +77,10 @@ def start_of_fit(values, peak, size, sigma):
 
 @part
 def _start(behind, ahead, interior, highest, square):
-    """Exact for a clean Gaussian: the log is a parabola of known curvature."""
+    """Start along one axis, exact for a clean Gaussian.
+
+    The log of a Gaussian is a parabola of known curvature.
+    """
     if not (ahead > behind or ahead < behind):
         return np.float32(0)
     ratio = max(max(ahead, behind) / highest, _LOWEST)
@@ -87,14 +91,14 @@ def _start(behind, ahead, interior, highest, square):
 
 @part_of_sums
 def _axis(offset, sigma, table, first, end, g):
-    """The Gaussian along one axis, and mean and variance under its square.
+    """Compute the Gaussian along an axis, mean and variance of its square.
 
     Args:
         offset (float): Its centre.
         sigma (float): Its standard deviation.
         table (float32[:]): The Gaussian whose centre is the peak.
-        first (int): The first pixel that there is.
-        end (int): The pixel behind the last one.
+        first (int): The first pixel inside of the map.
+        end (int): One past the last pixel.
         g (float32[:]): Gets its values, 0 where there is no pixel.
     """
     reach = u(table.size) // u(2)
@@ -124,8 +128,8 @@ def _moments(window, first, end, g_x, g_y, at, sums):
 
     Args:
         window (float32[:, :]): h.
-        first (int): The first row that there is.
-        end (int): The row behind the last one.
+        first (int): The first row inside of the map.
+        end (int): One past the last row.
         g_x (float32[:]): The Gaussian along x.
         g_y (float32[:]): The Gaussian along y.
         at (float32[:]): Positions u or v along an axis.
@@ -157,11 +161,11 @@ def _moments(window, first, end, g_x, g_y, at, sums):
 
 @part
 def fit_derivatives(window, edges, offset, model, room):
-    """Derivatives of ln <h, g> - 1/2 ln <g, g> by the Gaussian's centre.
+    """Derivatives of f = ln <h, g> - 1/2 ln <g, g> by the centre of g.
 
     Returns:
-        tuple: As of log_derivatives, NaN where <h, g> <= 0; and the variances
-        along x and y under g^2.
+        tuple: What log_derivatives returns, NaN where <h, g> <= 0, and the
+        variances along x and y under g^2.
     """
     left, right, top, bottom = edges
     table, sigma, _ = model
@@ -185,7 +189,7 @@ def fit_derivatives(window, edges, offset, model, room):
 
 @part
 def room_to_fit(table):
-    """A window, and room for the Gaussians, positions and sums."""
+    """Allocate a window, and room for the Gaussians, positions and sums."""
     columns = table.size
     reach = columns // 2
     pitch = (columns + 7) // 8 * 8
@@ -205,12 +209,12 @@ def fit(window, edges, offset, model, room):
         there.
     """
     solved = False
-    for _ in range(_STEPS):
+    for _ in range(FIT_STEPS):
         derivatives, _, _ = fit_derivatives(window, edges, offset, model, room)
         step, solved = newton_step(derivatives)
         if not solved:
             break
-        x, y = limit_step(step, _MAX_STEP)
+        x, y = limit_step(step, _LONGEST)
         offset = limit_step((offset[0] + x, offset[1] + y), model.trust_radius)
         if max(abs(step[0]), abs(step[1])) < _CONVERGED:
             break
@@ -219,7 +223,7 @@ def fit(window, edges, offset, model, room):
 
 @part
 def write_fit_spread(row, window, edges, offset, model, room):
-    """Covariance of the map, args as of :func:`fit`, to a row of a table."""
+    """Write the covariance of the map to a row; args as of :func:`fit`."""
     if row.size == 4:
         return
     derivatives, variance_x, variance_y = fit_derivatives(

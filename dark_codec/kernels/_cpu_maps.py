@@ -66,7 +66,7 @@ def read_map(floats, halves, kind, start, strides, size, out):
 
 @part
 def _extremes(bits, first, end):
-    """Largest of some bits as int32, and as uint32."""
+    """Largest of a range of bits, as int32 and as uint32."""
     highest, nan = _LEAST, np.uint32(0)
     for i in range(first, end):
         highest = max(highest, bits[i])
@@ -76,7 +76,7 @@ def _extremes(bits, first, end):
 
 @part
 def highest_of(bits, first, end):
-    """Where the maximum of some bits as int32 is, roughly, and what it is.
+    """Find the block that holds the maximum of a range of bits as int32.
 
     Returns:
         tuple[int, int, int]: The start of the first block that holds it, and
@@ -97,7 +97,7 @@ def highest_of(bits, first, end):
 
 @part
 def first_place(bits, place, value):
-    """Where a value is first from a place on; it must be somewhere."""
+    """Index of the first occurrence of a value, which must occur."""
     size = u(bits.size)
     while place + _FEW <= size and not _holds(bits, place, value):
         place += _FEW
@@ -108,7 +108,7 @@ def first_place(bits, place, value):
 
 @part
 def _holds(bits, first, value):
-    """Whether a value is among _FEW bits."""
+    """Whether a value is among the next _FEW bits."""
     found = np.int32(0)
     for i in range(_FEW):
         found |= np.int32(bits[first + i] == value)
@@ -117,13 +117,14 @@ def _holds(bits, first, value):
 
 @part
 def find_peak(values):
-    """First maximum of a map, and whether it says where a keypoint is.
+    """First maximum of a map, and whether the map is valid.
 
-    As :func:`dark_codec.functional.find_peaks`. LLVM makes vectors of a
-    maximum of integers, not of floats: the bits of positive floats are in the
-    floats' order. Negative ones lie below them as int32, and a map of
-    negative ones is not valid. NaN lie above infinity; those with a sign,
-    which x86 makes, do so among the uint32.
+    Does what :func:`dark_codec.functional.find_peaks` does, on the bits of
+    the floats, for LLVM vectorises a maximum of integers and not of floats.
+    The bits of positive floats are in the order of the floats. Those of
+    negative floats are lower as int32 (a map without positive ones is not
+    valid). Those of NaN are higher than those of infinity: as int32 if the
+    sign is positive, as uint32 if it is negative, which is what x86 makes.
 
     Args:
         values (float32[:]): The map, row by row.
@@ -149,19 +150,19 @@ def _is_constant(bits):
 
 @part
 def cut_window(values, peak, size, window):
-    """Copy the pixels round a peak.
+    """Copy the pixels around a peak.
 
     Args:
         values (float32[:]): The map, row by row.
         peak (tuple[int, int]): Column and row of its maximum.
         size (tuple[int, int]): Width and height.
-        window (float32[:, :]): Gets the pixels, as they lie round the peak,
-            and 0 outside of the map. It has an odd number of rows and as many
-            columns, or more, which hold 0 and keep it.
+        window (float32[:, :]): Gets the pixels, the peak in the middle,
+            and 0 outside of the map. It has an odd number of rows and at
+            least as many columns; those beyond hold 0 and keep it.
 
     Returns:
-        tuple[int, int, int, int]: Columns and rows from and up to which there
-        are pixels.
+        tuple[int, int, int, int]: First column and end of the columns that
+        are inside of the map, and the same of the rows.
     """
     x, y = peak
     width, height = size

@@ -1,6 +1,6 @@
-"""Quarter shifts, Eq. 1: as :mod:`dark_codec.functional.refine`, for one map.
+"""Quarter shifts of one map, Eq. 1: see :mod:`dark_codec.functional.refine`.
 
-Args of both are the map, row by row (float32[:]), column and row of its
+Arguments of both are the map, row by row (float32[:]), column and row of its
 maximum, and its width and height; they return the shift in x and y.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
@@ -59,10 +59,10 @@ def second_shift(values, peak, size):
 
 @part
 def _second(values, peak):
-    """Index of the first maximum without the peak, and if it is finite.
+    """Index of the first maximum without the peak, and whether it is finite.
 
-    Bits are in the order of positive numbers, see find_peak; a map whose
-    others are not positive is searched number by number.
+    Positive floats are compared by their bits, see find_peak; a map in which
+    all others are not positive is searched pixel by pixel.
     """
     bits = values.view(np.int32)
     place, best, _ = highest_of(bits, u(0), peak)

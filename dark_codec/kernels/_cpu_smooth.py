@@ -1,7 +1,7 @@
 """Smoothing with the visible gain, of 5 x 5 px or of a whole map: Eq. 10-11.
 
-As :mod:`dark_codec.functional.modulate`, for one map; sums are taken in
-another order.
+Does what :mod:`dark_codec.functional.modulate` does, for one map; sums are
+taken in another order.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # (numba infers the types)
@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..functional.modulate import ROUNDING, STENCIL_RADIUS
 from ._cpu_compile import part, part_of_sums
 from ._cpu_maps import cut_window, u
 from ._cpu_sums import LANES, sum_rows
 
 SIDE = u(5)  # of a stencil
-REACH = u(2)
-_ROUNDING = np.float32(1e-5)
+REACH = u(STENCIL_RADIUS)
+_ROUND = np.float32(ROUNDING)
 # Rows to smooth at a time: they stay in the first cache
 _BAND = u(8)
 
@@ -27,7 +28,7 @@ class Smoothing(NamedTuple):
     """How maps of one size are smoothed.
 
     Attributes:
-        kernel (float32[:]): Taps, an odd number, symmetric.
+        kernel (float32[:]): Taps, symmetric, of odd number.
         gain_x (float32[:]): Visible gain at the columns from -2 to width + 1.
         gain_y (float32[:]): Visible gain at the rows from -2 to height + 1.
     """
@@ -39,7 +40,7 @@ class Smoothing(NamedTuple):
 
 @part
 def raw_stencil(values, peak, size, stencil):
-    """Copy the 5 x 5 px round a peak, args as of :func:`smooth_stencil`.
+    """Copy the 5 x 5 px around a peak; args as of :func:`smooth_stencil`.
 
     Returns:
         bool: Whether all of them are in the map.
@@ -57,9 +58,9 @@ def raw_stencil(values, peak, size, stencil):
 
 @part
 def room_for_stencil(kernel):
-    """Room to smooth a stencil: a window, its rows and the stencil itself.
+    """Allocate what smoothing a stencil needs: window, rows, stencil.
 
-    The rows are longer by a vector, which the last of them is read in.
+    The rows are longer by a vector, so that the last can be read as one.
     """
     side = kernel.size + 4
     pitch = (side + LANES - 1) // LANES * LANES
@@ -70,7 +71,7 @@ def room_for_stencil(kernel):
 
 @part
 def smooth_stencil(values, peak, size, smoothing, room):
-    """Smooth the 5 x 5 px round a peak, along y and then along x.
+    """Smooth the 5 x 5 px around a peak, along y and then along x.
 
     Args:
         values (float32[:]): The map, row by row.
@@ -97,19 +98,19 @@ def smooth_stencil(values, peak, size, smoothing, room):
 def subtract_lowest(stencil, lowest):
     """Subtract the map's lowest value, Eq. 11.
 
-    What is above it by rounding only becomes 0, and so does NaN.
+    Differences of the size of rounding errors become 0, and so does NaN.
     """
     for j in range(SIDE):
         for i in range(SIDE):
             value = stencil[j, i]
             difference = value - lowest
-            above = difference > _ROUNDING * abs(value)
+            above = difference > _ROUND * abs(value)
             stencil[j, i] = difference if above else np.float32(0)
 
 
 @part
 def room_to_smooth(width, height, kernel):
-    """Zeros round a map, and three bands of rows: see lowest_smoothed."""
+    """Allocate a map with a border of zeros, and three bands of rows."""
     border = u(kernel.size) // u(2) * u(2)
     pitch = width + border // u(2)
     padded = np.zeros((height + border) * pitch + border, np.float32)
@@ -120,17 +121,18 @@ def room_to_smooth(width, height, kernel):
 def lowest_smoothed(values, size, smoothing, padded, bands):
     """Lowest value of the smoothed map.
 
-    The map is copied between zeros, so that to filter an axis is one loop
-    over many rows: the zeros behind a row are the border of the next one,
-    too. A band of rows is filtered along y, then along x, and only its lowest
-    values are kept.
+    The map is copied into a border of zeros, so that an axis is filtered by
+    one loop over many rows: the zeros at the end of a row are the border of
+    the next row, too. A band of rows is filtered along y, then along x, and
+    only its lowest values are kept.
 
     Args:
         values (float32[:]): The map, row by row.
         size (tuple[int, int]): Width and height.
         smoothing (Smoothing): The kernel and its gain.
-        padded (float32[:]): Zeros, but for the pixels of earlier maps.
-        bands (float32[:, :]): Room for three bands.
+        padded (float32[:]): From :func:`room_to_smooth`; only the pixels of
+            the map are overwritten, the border stays 0.
+        bands (float32[:, :]): Three bands of rows, from there too.
     """
     width, height = size
     kernel, gain_x, gain_y = smoothing
@@ -165,9 +167,10 @@ def lowest_smoothed(values, size, smoothing, padded, bands):
 
 @part_of_sums
 def _filter(out, values, at, step, kernel):
-    """Filter an axis: sums of kernel[reach + t] * values[at + i + t * step].
+    """Filter along an axis.
 
-    Kernels are symmetric, so that half of the products suffice.
+    out[i] becomes the sum over t of kernel[reach + t] * values[at + i +
+    t * step]. Kernels are symmetric, so that half of the products suffice.
     """
     reach = u(kernel.size) // u(2)
     if reach < u(3):

@@ -1,6 +1,6 @@
-"""From a stencil to a step, and to a covariance: Eq. 6-9.
+"""Derivatives of a stencil, the step and the covariance of one map: Eq. 6-9.
 
-As :mod:`dark_codec.functional.refine` and ``covariance``, for one map.
+See :mod:`dark_codec.functional.refine` and ``covariance``.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # (numba infers the types)
@@ -11,21 +11,24 @@ import math
 
 import numpy as np
 
+from ..functional.refine import LOWEST, MIN_CURVATURE
 from ._cpu_compile import part
 from ._cpu_smooth import SIDE
 
-_LOWEST = np.float32(1e-10)
-_MIN_CURVATURE = np.float32(1e-4)
+_LOWEST = np.float32(LOWEST)
+_LEAST_CURVATURE = np.float32(MIN_CURVATURE)
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
 _NAN = np.float32(math.nan)
 
 
 @part
 def log_derivatives(stencil):
-    """D' and D'' of Eq. 6-8: dx, dy, dxx, dxy, dyy; NaN where of no use.
+    """D' and D'' of Eq. 6-8: dx, dy, dxx, dxy, dyy.
 
-    As DarkPose takes them: first derivatives over +-1 px, pure second
-    derivatives over +-2 px. The log of the ratio to the centre is 0 there.
+    They are NaN where the centre is not positive or a value is not finite.
+    First derivatives are taken over +-1 px, pure second derivatives over
+    +-2 px, as DarkPose does, of the log of the ratio to the centre, which is
+    0 at the centre.
     """
     total = np.float32(0)
     for j in range(SIDE):
@@ -57,7 +60,7 @@ def _log(value, centre):
 
 @part
 def newton_step(d):
-    """To the maximum of the parabola through a point: -D''^-1 D', Eq. 9.
+    """Step to the maximum of the parabola: -D''^-1 D', Eq. 9.
 
     Returns:
         tuple[tuple[float, float], bool]: Step (x, y) in px, and whether there
@@ -69,9 +72,9 @@ def newton_step(d):
     y = (dxy * dx - dxx * dy) / determinant
     # comparisons with NaN are False
     solved = (
-        dxx < -_MIN_CURVATURE
-        and dyy < -_MIN_CURVATURE
-        and determinant > _MIN_CURVATURE * _MIN_CURVATURE
+        dxx < -_LEAST_CURVATURE
+        and dyy < -_LEAST_CURVATURE
+        and determinant > _LEAST_CURVATURE * _LEAST_CURVATURE
         and math.isfinite(determinant + x + y)
     )
     return (x, y), solved
@@ -90,7 +93,7 @@ def limit_step(step, radius):
 
 @part
 def write_spread(row, d, kernel_x, kernel_y):
-    """Covariance of the map itself, -D''^-1 less the kernel's, to a row.
+    """Write the covariance of the map itself, -D''^-1 less the kernel's.
 
     Rows of tables without covariances have no place for it.
     """
@@ -115,7 +118,7 @@ def write_spread(row, d, kernel_x, kernel_y):
 
 @part
 def write_unknown(row):
-    """No covariance, to a row: infinite variances, without correlation."""
+    """Write an unknown covariance: infinite variances, no correlation."""
     if row.size == 4:
         return
     row[4] = row[7] = np.inf

@@ -1,8 +1,8 @@
 """Sums of products that stay in vector registers.
 
-numba has LLVM make vectors of loops. In the short loops of a stencil that
-does not pay: whether arrays overlap is asked at each turn, and sums go
-through memory. So this one is written in LLVM's instructions.
+numba leaves it to LLVM to vectorise loops. For the short loops of a stencil
+that does not pay: each loop first checks whether arrays overlap, and sums go
+through memory. So this loop is written in LLVM's instructions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 def sum_rows(  # type: ignore[no-untyped-def]
     context, values, at, row_step, tap_step, kernel, out, out_at, out_step
 ):
-    """Five rows of eight sums.
+    """Compute five rows of eight sums.
 
     For row j and lane i: out[out_at + j * out_step + i] becomes the sum over
     t of kernel[t] * values[at + j * row_step + t * tap_step + i].

@@ -8,21 +8,21 @@ peak, in heatmap px.
 import triton
 import triton.language as tl
 
-from ..functional.fit import _MAX_STEP, FIT_STEPS
+from ..functional.fit import FIT_STEPS, MAX_STEP
 from ..functional.refine import LOWEST
 from ._cuda_newton import limit_step, newton_step, spread
 
 _INF = tl.constexpr(float('inf'))
 _LOWEST = tl.constexpr(LOWEST)
 _STEPS = tl.constexpr(FIT_STEPS)
-_LONGEST = tl.constexpr(_MAX_STEP)
+_LONGEST = tl.constexpr(MAX_STEP)
 
 
 @triton.jit
 def _axis(
     centre, peak, length, sigma, RADIUS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    """The Gaussian with this centre along one axis of the window.
+    """Moments along one axis of the Gaussian with this centre.
 
     Returns:
         tuple: Mean and variance of the position under its square.
@@ -36,7 +36,7 @@ def _axis(
 
 @triton.jit
 def _gaussian(u, centre, peak, length, sigma, RADIUS: tl.constexpr):
-    """Its values at positions u, 0 outside of the window and of the map."""
+    """Values of the Gaussian at u, 0 outside of the window or the map."""
     inside = (u + peak >= 0) & (u + peak < length) & (u <= RADIUS)
     t = u - centre
     return tl.where(inside, tl.exp(t * t * (-0.5 / (sigma * sigma))), 0.0)
@@ -58,10 +58,10 @@ def _derivatives(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Of f = ln <h, g> - 1/2 ln <g, g> at an offset from the peak (x, y).
+    """Derivatives of f = ln <h, g> - 1/2 ln <g, g> by the centre of g.
 
-    The window is read ROWS rows at a time, after the first time from the
-    cache.
+    The centre is given by its offset from the peak (x, y). The window is
+    read ROWS rows at a time; after the first time it is in the cache.
 
     Returns:
         tuple: dx, dy, dxx, dxy and dyy, whether <h, g> is positive, and the
@@ -112,14 +112,14 @@ def _derivatives(
 
 @triton.jit
 def _neighbour(heatmap, inside, x, y, stride_y, stride_x):
-    """A pixel's value, -inf where the map has no such pixel."""
+    """Value of a pixel, -inf where the map has no such pixel."""
     pixel = heatmap + y * stride_y + x * stride_x
     return tl.load(pixel, mask=inside, other=-_INF).to(tl.float32)
 
 
 @triton.jit
 def _start(behind, ahead, interior, highest, sigma):
-    """Where two neighbours along an axis put the centre of a Gaussian."""
+    """Offset along an axis at which a Gaussian fits peak and neighbours."""
     ratio = tl.maximum(behind, ahead) / highest
     shift = 0.5 + sigma * sigma * tl.log(tl.maximum(ratio, _LOWEST))
     shift = tl.maximum(shift, tl.where(interior, 0.0, -0.5))

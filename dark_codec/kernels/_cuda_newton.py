@@ -16,7 +16,7 @@ _MIN_CURVATURE = tl.constexpr(MIN_CURVATURE)
 
 @triton.jit
 def newton_step(dx, dy, dxx, dxy, dyy):
-    """-D''^-1 D', Eq. 9.
+    """Step to the maximum of the parabola: -D''^-1 D', Eq. 9.
 
     Returns:
         tuple: The step along x and y in px, 0 where D'' is not negative

@@ -24,7 +24,7 @@ def find_peak(
     WIDE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The first maximum in row-major order, and the minimum.
+    """Find the first maximum in row-major order, and the minimum.
 
     Both are those of the pixels other than the one at index ``without``.
     A map is read once, BLOCK pixels at a time. Each lane keeps what it has

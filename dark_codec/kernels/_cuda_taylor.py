@@ -10,12 +10,12 @@ the positions -2 ... length + 1: those of the stencil may lie outside.
 import triton
 import triton.language as tl
 
-from ..functional.modulate import _ROUNDING, STENCIL_RADIUS
+from ..functional.modulate import ROUNDING, STENCIL_RADIUS
 from ..functional.refine import LOWEST
 
 _INF = tl.constexpr(float('inf'))
 _LOWEST = tl.constexpr(LOWEST)
-_ROUND = tl.constexpr(_ROUNDING)
+_ROUND = tl.constexpr(ROUNDING)
 _MARGIN = tl.constexpr(STENCIL_RADIUS)
 
 
@@ -95,12 +95,12 @@ def lowest_smoothed(
     TAPS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The minimum of the whole smoothed map, for Eq. 11.
+    """Minimum of the whole smoothed map, for Eq. 11.
 
-    In bands of rows: along y from the map into ``scratch``, whose ``band``
-    rows stay in the cache, and from there along x. Tap by tap in float32:
-    4 * TAPS * H * W floating-point operations, half as many loads from the
-    cache, and nothing more from the memory than another time the map.
+    The map is smoothed in bands of rows: along y from the map into
+    ``scratch``, whose ``band`` rows stay in the cache, and from there along
+    x. This takes 4 * TAPS * H * W floating-point operations and half as many
+    loads from the cache; the map is read from memory once more.
     """
     RADIUS: tl.constexpr = TAPS // 2
     gain_y = constants + TAPS + _MARGIN
@@ -150,7 +150,7 @@ def lowest_smoothed(
 
 @triton.jit
 def above_lowest(stencil, lowest):
-    """Stencil - lowest, and 0 where only rounding makes a difference."""
+    """Subtract the lowest value; differences by rounding only become 0."""
     difference = stencil - lowest
     return tl.where(difference > tl.abs(stencil) * _ROUND, difference, 0.0)
 

@@ -21,11 +21,11 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from ..functional.fit import _NARROW, window_radius
+from ..functional.fit import NARROW, window_radius
 from ..functional.modulate import (
     STENCIL_RADIUS,
-    _visible_norm,
     kernel_variance,
+    visible_norm,
 )
 from ._cuda_decode import decode_map
 from .recipe import Recipe
@@ -140,7 +140,7 @@ def _plan(
         TAPS=len(kernel),
         RAW=taylor and recipe.kernel is None,
         MINMAX=minmax,
-        NARROW=recipe.sigma < _NARROW,
+        NARROW=recipe.sigma < NARROW,
         COVARIANCE=recipe.covariance,
         RADIUS=radius,
         BLOCK=block,
@@ -171,5 +171,5 @@ def _constants(
         parts = [torch.tensor(kernel, dtype=torch.float32)]
         for length in (height, width) if kernel else ():
             inside = F.pad(torch.ones(1, length), (margin, margin))
-            parts.append(1 / _visible_norm(inside, kernel)[0])
+            parts.append(1 / visible_norm(inside, kernel)[0])
         return torch.cat(parts).to(device)

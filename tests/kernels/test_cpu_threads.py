@@ -130,15 +130,19 @@ def test_compiled_code_is_kept(tmp_path, monkeypatch):
     assert hits() == 0
 
 
-def test_sources_are_those_of_all_parts(tmp_path, monkeypatch):
-    for file in Path(_cpu_compile.__file__).parent.glob('_cpu_*.py'):
-        shutil.copy(file, tmp_path)
+@pytest.mark.parametrize(
+    'part', ['kernels/_cpu_steps.py', 'functional/refine.py']
+)
+def test_sources_are_those_of_all_parts(part, tmp_path, monkeypatch):
+    package = Path(_cpu_compile.__file__).parents[1]
+    for folder in ('kernels', 'functional'):
+        shutil.copytree(package / folder, tmp_path / folder)
     before = _cpu_compile.sources()
     monkeypatch.setattr(
-        _cpu_compile, '__file__', str(tmp_path / '_cpu_compile.py')
+        _cpu_compile, '__file__', str(tmp_path / 'kernels/_cpu_compile.py')
     )
     assert _cpu_compile.sources() == before
-    with open(tmp_path / '_cpu_steps.py', 'a') as file:
+    with open(tmp_path / part, 'a') as file:
         file.write('#')
     assert _cpu_compile.sources() != before
 

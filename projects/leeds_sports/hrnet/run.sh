@@ -29,6 +29,11 @@ train() { # encoding, port
         ${OPTIONS[@]+"${OPTIONS[@]}"} >"$OUT/$1.log" 2>&1
 }
 
+follow() { # encoding: its log lines, until this script ends
+    tail -n 0 -F --pid=$$ "$OUT/$1.log" 2>/dev/null |
+        sed -nu "s/.*\(Epoch(train)\)/$1: \1/p"
+}
+
 compare() { # encoding
     local config=$HERE/configs/td-hm_hrnet-w32_$1-1xb128-20e_lsp-128x96.py
     "$PYTHON" "$ROOT/tools/analysis_tools/dump_heatmaps.py" "$config" \
@@ -44,6 +49,8 @@ train dark 29511 &
 FIRST=$!
 train biased 29512 &
 SECOND=$!
+follow dark &
+follow biased &
 trap 'kill "$FIRST" "$SECOND" 2>/dev/null || true' EXIT
 for job in "$FIRST" "$SECOND"; do
     wait "$job" || { tail -n 20 "$OUT"/*.log; exit 1; }
