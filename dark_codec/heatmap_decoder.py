@@ -29,7 +29,8 @@ class Decoded(NamedTuple):
         covariance (Tensor, optional): How far the heatmaps spread round the
             keypoints in heatmap px^2, (B, K, 2, 2), x first, float32, for
             decoders built with ``covariance=True``. Infinite variances where
-            the keypoint is not refined.
+            the keypoint is not refined. In a graph of ``torch.jit.trace``,
+            which has no None, (0, 2, 2) for the other decoders.
     """
 
     points: Tensor
@@ -174,9 +175,18 @@ class HeatmapDecoder(nn.Module):
             ValueError: If they have another number of dimensions.
         """
         table = self.decode_table(heatmaps)
-        return Decoded.from_table(
+        decoded = Decoded.from_table(
             table, (heatmaps.shape[0], heatmaps.shape[1])
         )
+        if decoded.covariance is None and _is_jit_traced():
+            # None cannot be an output there
+            decoded = decoded._replace(covariance=table.new_empty(0, 2, 2))
+        return decoded
+
+
+def _is_jit_traced() -> bool:
+    """Return whether torch.jit.trace runs, but not for ONNX."""
+    return torch.jit.is_tracing() and not torch.onnx.is_in_onnx_export()
 
 
 def check_heatmaps(heatmaps: Tensor) -> None:

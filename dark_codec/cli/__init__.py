@@ -1,5 +1,7 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
+from ..config import head_decoder
+from ..engine import warn_of_another_codec
 from .arguments import (
     add_cfg_options,
     add_common_arguments,
@@ -9,11 +11,9 @@ from .config import (
     carry_codec,
     check_checkpoint,
     enable_hook,
-    head_decoder,
     load_config,
     prepare,
     read_config,
-    warn_of_another_codec,
 )
 from .errors import UserError
 from .metainfo import describe_bad_metainfo

@@ -5,18 +5,16 @@ first, so that every other argument works on, and wins over, what it sets.
 """
 
 import argparse
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from .. import apply_codec
 from ..compat import prepare_distributed
-from ..config import decoding_head
-from ..engine import codec_differences, read_checkpoint
+from ..config import concerns_dark
+from ..engine import read_checkpoint, warn_of_another_codec
 from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data
@@ -121,7 +119,8 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
     if 'train' in loops:
         check_weights(cfg)
     carry_codec(cfg)
-    if 'test' in loops:
+    # runners of the others warn themselves
+    if 'test' in loops and not concerns_dark(cfg):
         warn_of_another_codec(cfg, checkpoint)
     _check_folders(cfg)
     prepare_distributed(cfg)
@@ -150,28 +149,6 @@ def check_checkpoint(path: str) -> dict:
         raise UserError(
             f'the checkpoint {path} cannot be read: {error}'
         ) from error
-
-
-def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
-    """Warn if a checkpoint was trained with another codec."""
-    differences = codec_differences(checkpoint, head_decoder(cfg))
-    if differences:
-        print_log(
-            'The checkpoint was trained under another codec than this '
-            f'config has: {"; ".join(differences)}',
-            logger='current',
-            level=logging.WARNING,
-        )
-
-
-def head_decoder(cfg: Config) -> dict:
-    """Return the head's codec config, of the finest level; {} if none."""
-    try:
-        _, head = decoding_head(cfg)
-    except ValueError:
-        return {}
-    decoder = head.get('decoder') or {}
-    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
 
 
 def carry_codec(cfg: Config) -> Config:

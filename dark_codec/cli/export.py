@@ -14,6 +14,7 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import KEYPOINT_CODECS
 
 from .. import DARKCodec
+from ..config import head_decoder
 from ..deployment import (
     ExportedDecoder,
     ExportedEstimator,
@@ -24,13 +25,8 @@ from ..deployment import (
     export_onnx,
     session_of,
 )
-from ..engine import AtomicLocalBackend
-from .config import (
-    carry_codec,
-    check_checkpoint,
-    head_decoder,
-    warn_of_another_codec,
-)
+from ..engine import AtomicLocalBackend, warn_of_another_codec
+from .config import carry_codec, check_checkpoint
 from .errors import UserError
 from .metainfo import describe_bad_metainfo
 

@@ -8,8 +8,8 @@ from mmengine.config import Config
 
 from ..functional import get_alignment
 from .places import codec_places, decoding_head, warps
-from .settings import alignment_of, build_codec, same_codec
-from .tree import as_levels, plain, type_name
+from .settings import COMPLETED, alignment_of, build_codec, same_codec
+from .tree import as_levels, plain, type_name, unscoped
 
 
 def check_agreement(cfg: Config, levels: list[dict]) -> None:
@@ -40,10 +40,11 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
         for path, level, of_many in found
         if type_name(level) == 'DARKCodec'
         and not any(
-            same_codec(level, wanted, any_sigma=of_many) for wanted in levels
+            same_codec(_filled(level, wanted), wanted, any_sigma=of_many)
+            for wanted in levels
         )
     ]
-    inherited = _codecs_of_bases(cfg.filename) if others else []
+    inherited = _codecs_of_files(cfg.filename) if others else []
     for path, level in others:
         if not any(same_codec(level, codec) for codec in inherited):
             raise ValueError(
@@ -52,17 +53,64 @@ def check_agreement(cfg: Config, levels: list[dict]) -> None:
             )
 
 
-def _codecs_of_bases(file: str | None) -> list:
-    """Return the codecs of all files that a config file is based on."""
-    found = []
+def _filled(codec: dict, wanted: dict) -> dict:
+    """Fill in what ``wanted`` itself has from the codec that it replaces.
+
+    A file's ``encoder=codec`` copies its codec as it stands there.
+    """
+    taken = {key: wanted[key] for key in COMPLETED if key in wanted}
+    return {**taken, **unscoped(codec)}
+
+
+def _codecs_of_files(file: str | None) -> list:
+    """Return the codecs of a config file and of all that it is based on."""
+    found: list = []
     try:
-        for base in Config._get_base_files(file) if file else []:
-            path, _ = Config._get_cfg_path(base, file)
-            codec = Config._file2dict(path)[0].get('codec')
-            found += [*as_levels(codec), *_codecs_of_bases(path)]
-    except (OSError, RuntimeError, SyntaxError):
+        if file is not None:
+            found += as_levels(Config._file2dict(file)[0].get('codec'))
+            for base in Config._get_base_files(file):
+                path, _ = Config._get_cfg_path(base, file)
+                found += _codecs_of_files(path)
+    except (ImportError, OSError, RuntimeError, SyntaxError):
         pass  # moved since, or lazy: unknown
     return found
+
+
+def check_replaced(cfg: Config) -> None:
+    """Refuse places whose codecs, to be replaced, are not of one type.
+
+    Raises:
+        ValueError: Names two of them.
+    """
+    names = {
+        type_name(codec): path
+        for path, codec in codec_places(cfg)
+        if isinstance(codec, dict) and type_name(codec) != 'DARKCodec'
+    }
+    if len(names) > 1:
+        places = ', but '.join(f'{names[name]} is {name}' for name in names)
+        raise ValueError(
+            f'codec is DARKCodec, and it would replace two kinds: {places}; '
+            'leave out the one that differs from its base'
+        )
+
+
+def _check_not_taken_back(cfg: Config, path: str) -> None:
+    """Refuse another codec at the top of a config that DARKCodec completed.
+
+    A config that only says itself where DARKCodec is used may have another
+    one there, which is its base's.
+    """
+    codec = cfg.get('codec')
+    if codec is not None and any(
+        type_name(level) == 'DARKCodec'
+        for level in _codecs_of_files(cfg.filename)
+    ):
+        raise ValueError(
+            f'codec is {plain(codec)}, but {path} is still DARKCodec, which '
+            'this config had as its codec before: for a run without it, take '
+            'a config that does not name it'
+        )
 
 
 def check_explicit(cfg: Config) -> None:
@@ -81,12 +129,13 @@ def check_explicit(cfg: Config) -> None:
         for path, codec in codec_places(cfg)
         if path.startswith(('model.', 'train_dataloader.'))
     }
-    dark = [c for c in places.values() if type_name(c) == 'DARKCodec']
+    dark = {p: c for p, c in places.items() if type_name(c) == 'DARKCodec'}
     if not dark:
         return
+    _check_not_taken_back(cfg, next(iter(dark)))
     head = decoding_head(cfg)[1]
     if len(dark) < len(places) or any(
-        not same_codec(codec, head['decoder']) for codec in dark
+        not same_codec(codec, head['decoder']) for codec in dark.values()
     ):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '

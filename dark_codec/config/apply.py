@@ -8,11 +8,18 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..functional import get_alignment
-from .agreement import check_agreement, check_explicit
+from .agreement import check_agreement, check_explicit, check_replaced
 from .device_targets import move_targets_to_device
-from .places import ENCODING, GAUSSIAN_CODECS, decoding_head, warp_is_udp
+from .places import (
+    ENCODING,
+    GAUSSIAN_CODECS,
+    codec_places,
+    decoding_head,
+    warp_is_udp,
+)
 from .settings import (
     alignment_of,
+    check_settings,
     check_stride,
     complete_codec,
     describe,
@@ -67,13 +74,16 @@ def apply_codec(cfg: Config) -> Config:
                 f'got {codec}'
             )
         check_explicit(cfg)
+        _check_settings(cfg)
         return cfg
     if not all(dark):
         raise ValueError(
             'either all levels of codec are DARKCodec or none, '
             f'got {[type_name(level) for level in levels]}'
         )
+    _check_settings(cfg)
     replaced = _replaced_codec(cfg)
+    check_replaced(cfg)
     use_udp = warp_is_udp(cfg)
     levels = [complete_codec(level, replaced, use_udp) for level in levels]
     check_stride(levels[-1], replaced)
@@ -84,6 +94,12 @@ def apply_codec(cfg: Config) -> Config:
     if cfg.get('targets_on_device'):
         move_targets_to_device(cfg)
     return cfg
+
+
+def _check_settings(cfg: Config) -> None:
+    for path, codec in [('codec', cfg.get('codec')), *codec_places(cfg)]:
+        for level in as_levels(codec):
+            check_settings(path, level)
 
 
 def _replaced_codec(cfg: Config) -> dict:

@@ -30,9 +30,11 @@ def install() -> None:
 
     After ``Config(...)``, which reading a file ends with; after
     ``Config.merge_from_dict``, which is what ``--cfg-options`` become; and
-    before ``Runner.from_cfg``, on a copy, for changes by hand. Where there is
-    no accelerator, the last one also prepares a distributed run (see
-    :func:`dark_codec.compat.prepare_distributed`).
+    before ``Runner.from_cfg``, on a copy, for changes by hand. The last one
+    also prepares a distributed run where there is no accelerator (see
+    :func:`dark_codec.compat.prepare_distributed`), and lets the runner warn
+    of checkpoints that were trained under another codec (see
+    :class:`dark_codec.engine.CheckpointCodecHook`).
 
     Installing again replaces what has been installed. With
     ``DARK_CODEC_COMPLETE=0`` in the environment nothing is completed: call
@@ -65,11 +67,15 @@ def _completing(function: Callable) -> Callable:
 
 def _preparing(function: Callable) -> Callable:
     def preparing(cls: type[Runner], cfg: Any) -> Runner:
-        if _is_on() and concerns_dark(cfg):
+        if not concerns_dark(cfg):
+            return function(cls, cfg)
+        if _is_on():
             cfg = deepcopy(cfg)
             cfg = cfg if isinstance(cfg, Config) else Config(cfg)
             prepare_distributed(apply_codec(cfg))
-        return function(cls, cfg)
+        runner = function(cls, cfg)
+        runner.register_hook(dict(type='CheckpointCodecHook'))
+        return runner
 
     return preparing
 

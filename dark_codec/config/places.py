@@ -41,6 +41,16 @@ def decoding_head(cfg: Config) -> tuple[str, dict]:
     return 'model.head', head
 
 
+def head_decoder(cfg: Config) -> dict:
+    """Return the head's codec config, of the finest level; {} if none."""
+    try:
+        _, head = decoding_head(cfg)
+    except ValueError:
+        return {}
+    decoder = head.get('decoder') or {}
+    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
+
+
 def codec_places(cfg: Config) -> Iterator[tuple[str, Any]]:
     """Yield path and value of each codec that MMPose would build.
 

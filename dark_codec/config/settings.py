@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.logging import print_log
+from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..registry import DECODERS, ENCODERS, MODULATIONS
@@ -31,6 +32,10 @@ _DEFAULTS = {
     name: parameter.default
     for name, parameter in inspect.signature(DARKCodec).parameters.items()
 }
+# which MMPose's codecs have as well
+_SHARED = ('input_size', 'heatmap_size', 'sigma')
+# which complete_codec sets
+COMPLETED = (*_SHARED, 'use_udp')
 
 
 def complete_codec(codec: dict, replaced: dict, use_udp: bool) -> dict:
@@ -83,6 +88,28 @@ def complete_codec(codec: dict, replaced: dict, use_udp: bool) -> dict:
         )
     build_codec(codec)
     return codec
+
+
+def check_settings(path: str, codec: Any) -> None:
+    """Refuse a codec of another type that has settings of DARKCodec.
+
+    At the top level nothing else would read them.
+
+    Raises:
+        ValueError: With the codec's path and these settings.
+    """
+    name = type_name(codec)
+    if name == 'DARKCodec':
+        return
+    kind = KEYPOINT_CODECS.get(name) if name else None
+    taken = inspect.signature(kind).parameters if kind else ()
+    ours = set(_DEFAULTS) - {*_SHARED, *taken}
+    found = [key for key, _ in raw_items(codec) if key in ours]
+    if found:
+        raise ValueError(
+            f'{path} has {", ".join(found)} as only a DARKCodec has, but its '
+            f"type is {name}: write type='DARKCodec', or leave them out"
+        )
 
 
 def _named(node: Any) -> Any:

@@ -21,6 +21,8 @@ from .tree import (
     type_name,
 )
 
+_TARGETS = 'targets_on_device'
+
 
 def concerns_dark(cfg: Config | dict) -> bool:
     """Return whether a config is whole, and imports or names dark_codec.
@@ -78,7 +80,7 @@ def _check_registered(path: str, kind: Any) -> None:
 
 
 def _check_other_keys(cfg: Config) -> None:
-    """Refuse a DARKCodec under a top-level key that nothing reads."""
+    """Refuse top-level keys for us, or with a DARKCodec, that nothing reads."""
     used = [
         node
         for key in USED
@@ -90,6 +92,11 @@ def _check_other_keys(cfg: Config) -> None:
         if type_name(level) == 'DARKCodec'
     ]
     for key, value in raw_items(cfg):
+        if key != _TARGETS and _is_near(key, _TARGETS):
+            raise ValueError(
+                f'{key}={plain(value)}: nothing uses this; did you mean '
+                f'{_TARGETS}?'
+            )
         near = _is_near(key, 'codec')
         if key == 'codec' or not (
             _mentions_dark(value) if near else _is_dark(value)

@@ -1,6 +1,7 @@
 """Interruption of runs: checkpoints, resuming, clean-up."""
 
 from .atomic_backend import AtomicLocalBackend
+from .checkpoint_codec_hook import CheckpointCodecHook, warn_of_another_codec
 from .interruption import die_with_parent, interruptible, leave
 from .reading import codec_differences, read_checkpoint
 from .resume import find_other_checkpoint
@@ -8,6 +9,7 @@ from .safe_checkpoint_hook import SafeCheckpointHook
 
 __all__ = [
     'AtomicLocalBackend',
+    'CheckpointCodecHook',
     'SafeCheckpointHook',
     'codec_differences',
     'die_with_parent',
@@ -15,4 +17,5 @@ __all__ = [
     'interruptible',
     'leave',
     'read_checkpoint',
+    'warn_of_another_codec',
 ]

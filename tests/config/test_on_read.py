@@ -91,6 +91,7 @@ class Recorded(Runner):
     def __init__(self, model, cfg, **kwargs):
         assert model == cfg['model']
         self.cfg = cfg
+        self._hooks = []
 
 
 def test_reading_completes(cfg):
@@ -217,6 +218,17 @@ def test_a_base_that_restates_its_pipeline(folder):
         Config.fromfile(folder / 'leaf.py')
 
 
+def test_a_pipeline_over_a_base_of_another_size(folder):
+    """``encoder=codec`` stands there without the sizes of the base."""
+    larger = HRNET.replace('256x192', '384x288')
+    restated = PIPELINE.format(encoder='codec')
+    (folder / 'leaf.py').write_text(
+        TWO_LINES.replace(HRNET, larger) + restated
+    )
+    codec = codecs_of(Config.fromfile(folder / 'leaf.py'))
+    assert (codec.input_size, codec.sigma) == ((288, 384), 3)
+
+
 def test_a_base_with_another_codec_over_ours(folder, cfg):
     """The leaf takes DARK back: nothing is carried."""
     leaf = folder / 'leaf.py'
@@ -226,6 +238,23 @@ def test_a_base_with_another_codec_over_ours(folder, cfg):
         'sigma=2)\n'
     )
     assert Config.fromfile(leaf).model.head.decoder.type == 'MSRAHeatmap'
+
+
+def test_dark_is_not_taken_back_in_silence(folder, cfg):
+    """Where all places have it, another codec would change nothing."""
+    cfg.dump(folder / 'saved.py')
+    leaf = folder / 'leaf.py'
+    msra = "dict(_delete_=True, type='MSRAHeatmap')"
+    leaf.write_text(f"_base_ = ['saved.py']\ncodec = {msra}\n")
+    message = "codec is {'type': 'MSRAHeatmap'.* head.decoder is still DARK"
+    message = message.replace(' head', ' model.head')
+    with pytest.raises(ValueError, match=message):
+        Config.fromfile(leaf)
+    with pytest.raises(ValueError, match=message):
+        copy.deepcopy(cfg).merge_from_dict({'codec.type': 'MSRAHeatmap'})
+    cfg.codec = dict(type='MSRAHeatmap')
+    with pytest.raises(ValueError, match=message):
+        Recorded.from_cfg(cfg)
 
 
 def test_parts_of_configs_are_left_alone():

@@ -63,6 +63,17 @@ def base(**changes):
             dict(codec=[dict(type='DARKCodec'), dict(type='DarkCodec')]),
             "codec.type='DarkCodec'",
         ),
+        # settings of ours, without our type
+        (
+            dict(
+                custom_imports=OURS, codec=dict(MSRA, alignment='half_pixel')
+            ),
+            'codec has alignment as only a DARKCodec .* is MSRAHeatmap: write',
+        ),
+        (
+            dict(custom_imports=OURS, codec=dict(decoder='ArgmaxDecoder')),
+            'codec has decoder .* its type is None',
+        ),
         # over a DARK base, what it asks for would be lost
         (
             dict(
@@ -70,6 +81,10 @@ def base(**changes):
                 Codec=dict(type='DARKCodec', alignment='half_pixel'),
             ),
             'Codec=.*half_pixel.*nothing uses',
+        ),
+        (
+            dict(codec=dict(type='DARKCodec'), target_on_device=True),
+            'target_on_device=True.*mean targets_on_device',
         ),
         # with our import, every codec must be known
         (
@@ -221,6 +236,16 @@ def test_the_same_dark_codec_in_one_place(place):
         assert encoders[0] == encoders[1]
 
 
+@pytest.mark.parametrize('place', [with_head, with_encoder])
+def test_two_kinds_of_codecs_are_not_replaced(place):
+    """One of them was set on purpose."""
+    whole = place(dict(MSRA, type='UDPHeatmap'))
+    with pytest.raises(
+        ValueError, match='two kinds: .*decoder is .*but.*encoder is .*Heatmap'
+    ):
+        Config({**whole, 'codec': dict(type='DARKCodec')})
+
+
 def test_a_base_that_is_dark_everywhere_takes_another_codec():
     """As a saved config with a line over it, or with --cfg-options."""
     saved = Config(base(codec=dict(type='DARKCodec')))
@@ -239,3 +264,6 @@ def test_an_option_for_one_place_is_refused():
         ValueError, match=r"model\.head\.decoder is .*'sigma': 3.* set it in"
     ):
         cfg.merge_from_dict({'model.head.decoder.sigma': 3})
+    cfg = Config(base(codec=dict(type='DARKCodec')))
+    with pytest.raises(ValueError, match='decoder has use_udp as only a DARK'):
+        cfg.merge_from_dict({'model.head.decoder.type': 'MSRAHeatmap'})

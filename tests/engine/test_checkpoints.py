@@ -1,5 +1,6 @@
 """MMEngine's checkpoints under torch.load(weights_only=True)."""
 
+import copy
 import functools
 import os
 import zipfile
@@ -86,6 +87,24 @@ def test_a_runner_resumes_from_it(trained):
     np.testing.assert_array_equal(
         history[:steps], first.message_hub.get_scalar('train/loss').data[0]
     )
+
+
+@pytest.mark.parametrize('way', ['test', 'resume', 'load'])
+def test_a_runner_tells_of_another_codec(trained, caplog, way):
+    """Whoever has made it; a training may start from any weights."""
+    cfg = copy.deepcopy(trained[0])
+    cfg.codec.sigma = 2.0
+    cfg.train_cfg.val_begin = 9
+    cfg.experiment_name = way
+    cfg.load_from = str(checkpoint_of(cfg))
+    cfg.resume = way == 'resume'
+    cfg.work_dir += f' {way}'
+    runner = Runner.from_cfg(cfg)
+    runner.logger.addHandler(caplog.handler)
+    runner.test() if way == 'test' else runner.train()
+    told = 'another codec' in caplog.text
+    assert told == ('sigma: 1.0 there, 2.0 here' in caplog.text)
+    assert told == (way != 'load')
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp('misfits')
     data = write_data(folder / 'data', num_images=2)
     config = write_config(folder / 'tiny.py', data)
+    write_config(folder / 'msra.py', data, codec='MSRAHeatmap')
     save_weights(config, folder / 'good.pth')
     saved = torch.load(folder / 'good.pth')
     saved['meta']['cfg'] = Config.fromfile(config).pretty_text
@@ -179,6 +180,10 @@ def runs(tmp_path_factory):
         {
             'same': test,
             'other sigma': [*test, '--cfg-options', 'codec.sigma=2.0'],
+            'no DARK': [
+                *('test.py', 'msra.py', 'good.pth', '--cfg-options'),
+                'model.head.decoder.sigma=2.0',
+            ],
             'half test': ['test.py', 'tiny.py', 'half.pth'],
             'half resume': [*train, '--resume=half.pth'],
             'half load': [*train, '--cfg-options', 'load_from=half.pth'],
@@ -195,11 +200,15 @@ def runs(tmp_path_factory):
 WARNING = 'trained under another codec'
 
 
-def test_the_warning_names_both(runs):
-    code, output = ended(runs, 'other sigma')
+@pytest.mark.parametrize('name', ['other sigma', 'no DARK'])
+def test_the_warning_names_both(runs, name):
+    code, output = ended(runs, name)
     assert code == 0, output
     (line,) = [line for line in output.splitlines() if WARNING in line]
     assert 'WARNING' in line and 'sigma: 1.0 there, 2.0 here' in line
+
+
+def test_no_warning_of_the_same_codec(runs):
     code, output = ended(runs, 'same')
     assert code == 0 and WARNING not in output
 
