@@ -80,7 +80,7 @@ def _check_registered(path: str, kind: Any) -> None:
 
 
 def _check_other_keys(cfg: Config) -> None:
-    """Refuse top-level keys for us, or with a DARKCodec, that nothing reads."""
+    """Refuse top-level keys, of ours or with a DARKCodec, that go unread."""
     used = [
         node
         for key in USED
