@@ -79,6 +79,7 @@ def test_trains_both_and_compares_their_decoders(few_people):
     )
     for name in ('dark', 'biased'):
         report = json.loads((out / name / 'report/report.json').read_text())
+        assert f'{name}: Epoch(train)' in result.stdout
         assert len(report['decoders']) == 7
         log = (out / f'{name}.log').read_text()
         assert 'targets_on_device' in log or 'BatchGenerateTarget' in log
