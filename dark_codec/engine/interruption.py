@@ -61,6 +61,7 @@ def interruptible(message: str = 'Interrupted') -> Iterator[None]:
         # MMEngine turns it into others, such as a SyntaxError of the config
         if not guard.received and not isinstance(error, KeyboardInterrupt):
             raise
+        _let_workers_die()  # some may have been started since
         _kill_workers()
         with suppress(OSError):
             print(f'\n{message}', file=sys.stderr)
@@ -127,8 +128,7 @@ class _Guard:
         if self.received:
             return  # the process is exiting already
         self.received = number
-        # torch's handler raises when workers are killed
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        _let_workers_die()
         raise KeyboardInterrupt
 
     def _watch(self) -> None:
@@ -147,6 +147,14 @@ class _Guard:
         die_with_parent()
         if os.getppid() != self._pid:
             os._exit(1)  # the parent died before prctl
+
+
+def _let_workers_die() -> None:
+    """Replace torch's handler, which raises when workers are killed.
+
+    A data loader sets it when it starts its first worker.
+    """
+    signal.signal(signal.SIGCHLD, lambda *_: None)
 
 
 def _kill_workers() -> None:

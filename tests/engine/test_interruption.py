@@ -165,6 +165,21 @@ def test_workers_that_nobody_reads(number, whom):
     assert process.returncode == (-number if killed else 128 + number)
 
 
+def test_workers_that_are_started_after_the_interruption_was_caught():
+    """torch's handler, set with them, raises as they are killed."""
+    code = """
+with interruption.interruptible():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        pass
+    batches = iter(DataLoader(Data(), 4, num_workers=2))
+    next(batches)
+"""
+    exit_code, _, errors = outcome(WORKERS + code)
+    assert exit_code == 130 and 'Traceback' not in errors
+
+
 def test_without_the_guard_they_stay():
     """The known case: else the test above could not fail."""
     process = start(WORKERS + 'stay()')
