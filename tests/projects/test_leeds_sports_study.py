@@ -311,6 +311,17 @@ def test_saved_and_read_again(tmp_path):
         np.testing.assert_array_equal(after['DARK'], before['DARK'])
 
 
+def promised(name):
+    """What a config's name says of its network."""
+    what, size = name.split('_')[2], name.split('-')[-1]
+    codec, epochs = what.split('-1xb')
+    floor = codec.startswith('biased-floor')
+    kind = 'biased-floor' if floor else codec.split('-')[0]
+    encoder = ENCODERS[kind] or dict(type='UnbiasedEncoder')
+    epochs = int(epochs.split('-')[1].removesuffix('e'))
+    return dict(size=size, encoder=encoder, epochs=epochs)
+
+
 def test_the_report_shows_the_committed_numbers():
     numbers = json.loads((STUDY / 'results' / 'tables.json').read_text())
     record = json.loads((STUDY / 'results' / 'runs.json').read_text())
@@ -318,6 +329,12 @@ def test_the_report_shows_the_committed_numbers():
     assert fill(report, shown_tables(report, numbers, record)) == report
     trained = [(run['config'], run['seed']) for run in record['runs']]
     assert trained == [tuple(r) for r in runs.RUNS if tuple(r) in trained]
+    for name, table in TABLES.items():
+        for row in table.rows:
+            network = numbers[name][row.label]['network']
+            seeds = [seed for config, seed in trained if config == row.config]
+            assert network.pop('seeds') == seeds
+            assert network == promised(row.config)
 
 
 def test_nothing_trained_is_said(tmp_path):

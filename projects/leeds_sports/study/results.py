@@ -16,7 +16,7 @@ from .comparisons import TABLES
 from .evaluation import Decoded, decode_all, load, predict_run, save
 from .runs import RUNS, Run
 from .tables import budgets, compare, comparison_table, costs
-from .training import epochs, is_trained, summarise_log
+from .training import describe, epochs, is_trained, summarise_log
 
 DECODED = 'decoded.npz'
 RESULTS = 'results'
@@ -70,6 +70,10 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
             numbers[name] = compare(table, decoded)
     numbers = {name: numbers[name] for name in TABLES if name in numbers}
     record = _record(runs, work_dir)
+    known = [Run(row['config'], row['seed']) for row in record['runs']]
+    for name, rows in numbers.items():
+        for row in TABLES[name].rows:
+            rows[row.label]['network'] = describe(row.config, known)
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
     (out / RESULTS / 'tables.json').write_text(by_row(numbers))
     rows = ',\n'.join(json.dumps(row) for row in record['runs'])

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
+from dark_codec.config import head_decoder
 from dark_codec.engine.logs import read_scalars
 from projects.trainings import last_epoch
 
@@ -30,6 +32,19 @@ class TrainingFailed(Exception):
 def epochs(run: Run) -> int:
     """After how many epochs a run is over."""
     return Config.fromfile(run.path).train_cfg.max_epochs
+
+
+def describe(config: str, runs: list[Run]) -> dict[str, Any]:
+    """Size (height x width), encoder, epochs and trained seeds of a config."""
+    run = Run(config, 0)
+    codec = head_decoder(Config.fromfile(run.path))
+    width, height = codec['input_size']
+    return dict(
+        size=f'{height}x{width}',
+        encoder=codec.get('encoder', dict(type='UnbiasedEncoder')),
+        epochs=epochs(run),
+        seeds=[run.seed for run in runs if run.config == config],
+    )
 
 
 def is_trained(run: Run, work_dir: Path) -> bool:
