@@ -1,4 +1,4 @@
-"""COCO's photographs, from the command line: fit, test, resume."""
+"""COCO's photographs, from the command line: fit, test, resume, distribute."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from samples import (
     scalars,
     succeed,
 )
-from tiny_run import TOOLS, call, refused
+from tiny_run import TOOLS, call, free_port, on_cpu, refused
 
 PEOPLE, INPUT_WIDTH = 12, 96
 
@@ -29,13 +29,14 @@ def coco(data_root):
     return COCO(str(data_root / 'mmpose_samples/coco/test_coco.json'))
 
 
-def score(coco_run, data_root, name, flip):
+def score(tool, coco_run, data_root, name, flip, *processes):
     """Test, and return the metrics and the path of the results' json."""
     succeed(
         call(
-            'test.py',
+            tool,
             COCO_SAMPLES,
             coco_run / f'epoch_{COCO_EPOCHS}.pth',
+            *processes,
             f'--work-dir={name}',
             f'--out={name}/metrics.json',
             '--cfg-options',
@@ -43,6 +44,7 @@ def score(coco_run, data_root, name, flip):
             f'test_evaluator.outfile_prefix={name}/results',
             cwd=coco_run,
             DARK_CODEC_DATA=str(data_root),
+            PORT=str(free_port()),
         )
     )
     metrics = json.loads((coco_run / name / 'metrics.json').read_text())
@@ -51,12 +53,12 @@ def score(coco_run, data_root, name, flip):
 
 @pytest.fixture(scope='module')
 def plain(coco_run, data_root):
-    return score(coco_run, data_root, 'plain', False)
+    return score('test.py', coco_run, data_root, 'plain', False)
 
 
 @pytest.fixture(scope='module')
 def flipped(coco_run, data_root):
-    return score(coco_run, data_root, 'flipped', True)
+    return score('test.py', coco_run, data_root, 'flipped', True)
 
 
 @pytest.fixture(params=['plain', 'flipped'])
@@ -110,6 +112,46 @@ def test_keypoints_come_back_to_a_fraction_of_a_pixel(plain, coco):
     errors = np.concatenate(errors)
     assert np.abs(np.median(errors, axis=0)).max() < 0.1
     assert np.median(np.abs(errors), axis=0).max() < 0.3
+
+
+@on_cpu
+def test_two_processes_score_as_one_does(coco_run, flipped, data_root):
+    metrics, path = score('dist_test.sh', coco_run, data_root, 'two', True, 2)
+    assert metrics == pytest.approx(flipped[0], abs=1e-9)
+
+    def keypoints(path):
+        results = json.loads(path.read_text())
+        rows = [[r['image_id'], r['score'], *r['keypoints']] for r in results]
+        return np.array(sorted(rows))
+
+    assert len(keypoints(path)) == PEOPLE
+    np.testing.assert_allclose(
+        keypoints(path), keypoints(flipped[1]), atol=1e-3
+    )
+
+
+@on_cpu
+def test_two_processes_train(data_root, tmp_path):
+    succeed(
+        call(
+            'dist_train.sh',
+            COCO_SAMPLES,
+            2,
+            '--work-dir=run',
+            '--no-validate',
+            '--cfg-options',
+            'train_cfg.max_epochs=3',
+            'default_hooks.checkpoint.interval=3',
+            cwd=tmp_path,
+            DARK_CODEC_DATA=str(data_root),
+            PORT=str(free_port()),
+        )
+    )
+    checkpoint = torch.load(tmp_path / 'run/epoch_3.pth', weights_only=True)
+    # 10 times 12 people, batches of 12, shared by two
+    assert checkpoint['meta']['iter'] == 3 * 5
+    first, _, last = losses(tmp_path / 'run')
+    assert last < first
 
 
 def test_killed_training_resumes(data_root, tmp_path):
