@@ -13,10 +13,10 @@ import mmcv
 import mmengine
 import mmpose
 import torch
-from mmengine.device import get_device
 from mmengine.utils import digit_version
 
 from .. import kernels
+from ..analysis.machine import devices
 from ..version import __version__
 
 _MMPOSE = '1.0', '2.0'  # from, and below
@@ -37,7 +37,7 @@ def describe_environment() -> tuple[list[str], list[str]]:
             f'dark_codec extends MMPose 1.x, and this is {mmpose.__version__}'
             ': pip install --no-deps mmpose==1.3.2'
         )
-    for device in dict.fromkeys(['cpu', get_device()]):
+    for device in devices():
         name = f'on {device}'
         try:
             text = _decoded_by(device)

@@ -13,7 +13,7 @@ from .device_targets import move_targets_to_device
 from .places import (
     ENCODING,
     GAUSSIAN_CODECS,
-    codec_places,
+    codec_levels,
     decoding_head,
     warp_is_udp,
 )
@@ -97,9 +97,8 @@ def apply_codec(cfg: Config) -> Config:
 
 
 def _check_settings(cfg: Config) -> None:
-    for path, codec in [('codec', cfg.get('codec')), *codec_places(cfg)]:
-        for level in as_levels(codec):
-            check_settings(path, level)
+    for path, level in codec_levels(cfg):
+        check_settings(path, level)
 
 
 def _replaced_codec(cfg: Config) -> dict:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .tree import find_all, raw_get, type_name
+from .tree import as_levels, find_all, raw_get, type_name
 
 ENCODING = ('GenerateTarget', 'BatchGenerateTarget')
 # MMPose's codecs of Gaussian heatmaps, which have one alignment each
@@ -64,6 +64,13 @@ def codec_places(cfg: Config) -> Iterator[tuple[str, Any]]:
         for kind in ENCODING:
             for path, node in find_all(raw_get(cfg, key), kind, key):
                 yield f'{path}.encoder', raw_get(node, 'encoder')
+
+
+def codec_levels(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """Yield path and each level of all codecs, the top-level one first."""
+    yield from (('codec', level) for level in as_levels(raw_get(cfg, 'codec')))
+    for path, codec in codec_places(cfg):
+        yield from ((path, level) for level in as_levels(codec))
 
 
 def warps(cfg: Config) -> Iterator[tuple[str, dict]]:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
 
 from ..registry import nearest_name
-from .places import USED, codec_places
+from .places import USED, codec_levels
 from .settings import same_codec
 from .tree import (
     as_levels,
@@ -58,9 +58,8 @@ def check_spelling(cfg: Config) -> None:
             f"{_nearest(full_name(codec) or '')}'), got "
             f'codec={full_name(codec) or codec!r}'
         )
-    for path, place in [('codec', codec), *codec_places(cfg)]:
-        for level in as_levels(place):
-            _check_registered(path, raw_get(level, 'type'))
+    for path, level in codec_levels(cfg):
+        _check_registered(path, raw_get(level, 'type'))
     for level in as_levels(codec):
         if type_name(level) != 'DARKCodec' and _mentions_dark(level):
             raise ValueError(

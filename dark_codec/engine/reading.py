@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader
 from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
-from ..config import decoding_head
+from ..config import head_decoder
 from ..config.places import MMPOSE_ALIGNMENTS
 
 # settings of codecs that training and testing must have in common
@@ -70,11 +70,9 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
 def _head_decoder(meta: Mapping) -> dict:
     """Return the codec of the head's finest level in a training's config."""
     try:
-        _, head = decoding_head(read_literals(meta['cfg']))
-        decoder = head['decoder']
+        return head_decoder(read_literals(meta['cfg']))
     except (AttributeError, LookupError, SyntaxError, TypeError, ValueError):
         return {}
-    return decoder[-1] if isinstance(decoder, list) else decoder
 
 
 def _shared_settings(settings: Any) -> dict[str, Any]:

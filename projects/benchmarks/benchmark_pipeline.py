@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dark_codec  # noqa: F401, I001  before MMPose: its shims
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -30,6 +30,7 @@ from mmpose.registry import MODELS
 from dark_codec import apply_codec
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.markdown import markdown
+from dark_codec.cli import add_cfg_options
 from dark_codec.engine.progress import track
 from projects.benchmarks.timing import wait_for
 
@@ -106,13 +107,7 @@ def parse_args() -> argparse.Namespace:
         help='of each way, at least 2 (default: %(default)s)',
     )
     parser.add_argument('--out', type=Path, help='a json file for the results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that replace those of the config, as key=value, such '
-        'as train_dataloader.num_workers=2',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args()
     if args.batches < 1 or args.turns < 2:
         parser.error('needs --batches of 1 and --turns of 2 at least')

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny_run import narrow_hrnet
+from tiny_run import ended, narrow_hrnet
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/body_2d_keypoint/topdown_heatmap'
@@ -43,8 +43,7 @@ def run_forked(jobs, folder):
 
 def succeeded(folder, name):
     """What a tool of `run_forked` printed, if it went well."""
-    code = json.loads((folder / 'codes.json').read_text())[name]
-    text = (folder / f'{name}.log').read_text()
+    code, text = ended(folder, name)
     assert code == 0, text[-3000:]
     return text
 

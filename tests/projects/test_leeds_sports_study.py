@@ -313,13 +313,13 @@ def test_saved_and_read_again(tmp_path):
 
 def promised(name):
     """What a config's name says of its network."""
-    what, size = name.split('_')[2], name.split('-')[-1]
-    codec, epochs = what.split('-1xb')
-    floor = codec.startswith('biased-floor')
-    kind = 'biased-floor' if floor else codec.split('-')[0]
-    encoder = ENCODERS[kind] or dict(type='UnbiasedEncoder')
-    epochs = int(epochs.split('-')[1].removesuffix('e'))
-    return dict(size=size, encoder=encoder, epochs=epochs)
+    codec = expected_codec(name)
+    width, height = codec['input_size']
+    return dict(
+        size=f'{height}x{width}',
+        encoder=codec.get('encoder', dict(type='UnbiasedEncoder')),
+        epochs=int(name.split('_')[2].split('-')[-1].removesuffix('e')),
+    )
 
 
 def test_the_report_shows_the_committed_numbers():

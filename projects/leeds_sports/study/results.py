@@ -71,9 +71,10 @@ def write_results(runs: list[Run], work_dir: Path, out: Path) -> None:
     numbers = {name: numbers[name] for name in TABLES if name in numbers}
     record = _record(runs, work_dir)
     known = [Run(row['config'], row['seed']) for row in record['runs']]
+    network = functools.cache(lambda config: describe(config, known))
     for name, rows in numbers.items():
         for row in TABLES[name].rows:
-            rows[row.label]['network'] = describe(row.config, known)
+            rows[row.label]['network'] = network(row.config)
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
     (out / RESULTS / 'tables.json').write_text(by_row(numbers))
     rows = ',\n'.join(json.dumps(row) for row in record['runs'])

@@ -36,13 +36,13 @@ def epochs(run: Run) -> int:
 
 def describe(config: str, runs: list[Run]) -> dict[str, Any]:
     """Size (height x width), encoder, epochs and trained seeds of a config."""
-    run = Run(config, 0)
-    codec = head_decoder(Config.fromfile(run.path))
+    cfg = Config.fromfile(Run(config, 0).path)
+    codec = head_decoder(cfg)
     width, height = codec['input_size']
     return dict(
         size=f'{height}x{width}',
         encoder=codec.get('encoder', dict(type='UnbiasedEncoder')),
-        epochs=epochs(run),
+        epochs=cfg.train_cfg.max_epochs,
         seeds=[run.seed for run in runs if run.config == config],
     )
 
