@@ -1,49 +1,26 @@
-"""DARK, distribution-aware coordinate representation, for MMPose.
+"""DARK, distribution-aware coordinate representation of keypoints.
 
-Importing this package registers everything, and from then on completes every
-config that names DARKCodec when it is read; see the README for the two lines
-that a config needs.
+Needs PyTorch and numpy. Where MMPose is installed, importing this package
+registers the codec there, and completes every config that names DARKCodec
+when it is read; see the README for the two lines that a config needs.
 """
 
 from importlib.util import find_spec
 
-for _name in ('mmengine', 'mmcv', 'mmpose'):
-    if find_spec(_name) is None:
-        raise ImportError(
-            f'dark_codec extends MMPose 1.x, but {_name} is not installed. '
-            'Install MMPose, or run `bash tools/setup_env.sh` in the checkout'
-        )
-
-from . import compat  # noqa: E402
-
-# before anything that imports mmcv.ops, which mmcv-lite cannot
-compat.apply()
-
-from . import datasets, engine, evaluation  # noqa: E402, F401
-from .codec import DARKCodec  # noqa: E402
-from .config import apply_codec, install  # noqa: E402
-from .decoders import (  # noqa: E402
+from .codec import DARKCodec
+from .decoders import (
     ArgmaxDecoder,
     GaussianFitDecoder,
     QuarterShiftDecoder,
     TaylorDecoder,
 )
-from .encoders import BiasedEncoder, UnbiasedEncoder  # noqa: E402
-from .files import config_path, tool_path  # noqa: E402
-from .heatmap_decoder import (  # noqa: E402
-    Decoded,
-    HeatmapDecoder,
-    Refinement,
-)
-from .modulations import GaussianModulation  # noqa: E402
-from .targets import BatchGenerateTarget  # noqa: E402
-from .version import __version__  # noqa: E402
-
-install()
+from .encoders import BiasedEncoder, UnbiasedEncoder
+from .heatmap_decoder import Decoded, HeatmapDecoder, Refinement
+from .modulations import GaussianModulation
+from .version import __version__
 
 __all__ = [
     'ArgmaxDecoder',
-    'BatchGenerateTarget',
     'BiasedEncoder',
     'DARKCodec',
     'Decoded',
@@ -55,7 +32,26 @@ __all__ = [
     'TaylorDecoder',
     'UnbiasedEncoder',
     '__version__',
+]
+
+_OF_OPENMMLAB = [
+    'BatchGenerateTarget',
     'apply_codec',
     'config_path',
     'tool_path',
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs MMPose, or say in one sentence that it does."""
+    if name not in _OF_OPENMMLAB:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from . import openmmlab
+
+    return getattr(openmmlab, name)
+
+
+if all(find_spec(name) for name in ('mmengine', 'mmcv', 'mmpose')):
+    from . import openmmlab  # noqa: F401
+
+    __all__ += _OF_OPENMMLAB

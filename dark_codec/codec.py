@@ -1,4 +1,4 @@
-"""The codec that MMPose's pipelines and heads use."""
+"""The codec: keypoints in input px to heatmaps, and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmpose.codecs.base import BaseKeypointCodec
-from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from .functional import (
@@ -34,8 +32,7 @@ def _checked_size(size: Any, name: str) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-@KEYPOINT_CODECS.register_module()
-class DARKCodec(BaseKeypointCodec):
+class DARKCodec:
     """Represent keypoints as heatmaps by DARK.
 
     See the paper `Distribution-Aware Coordinate Representation for Human
@@ -86,8 +83,8 @@ class DARKCodec(BaseKeypointCodec):
 
     Examples:
         >>> import numpy as np
-        >>> from mmpose.registry import KEYPOINT_CODECS
-        >>> codec = KEYPOINT_CODECS.build(dict(type='DARKCodec'))
+        >>> from dark_codec import DARKCodec
+        >>> codec = DARKCodec()
         >>> encoded = codec.encode(np.array([[[100.3, 70.8]]]))
         >>> encoded['heatmaps'].shape
         (1, 64, 48)
@@ -96,6 +93,10 @@ class DARKCodec(BaseKeypointCodec):
         array([[[100.3,  70.8]]], dtype=float32)
     """
 
+    # what MMPose's heads and pipelines ask of a codec
+    support_batch_decoding = True
+    auxiliary_encode_keys: set[str] = set()
+    instance_mapping_table: dict[str, str] = {}
     label_mapping_table = dict(keypoint_weights='keypoint_weights')
     field_mapping_table = dict(heatmaps='heatmaps')
 
@@ -110,7 +111,6 @@ class DARKCodec(BaseKeypointCodec):
         use_udp: bool = False,
         correct_flip_shift: bool = False,
     ) -> None:
-        super().__init__()
         self.input_size = _checked_size(input_size, 'input_size')
         self.heatmap_size = self._fitting_heatmap_size(heatmap_size)
         if sigma is None:

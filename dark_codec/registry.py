@@ -1,26 +1,96 @@
-"""Registries of the parts of a codec.
+"""Registries of the parts of a codec: encoders, decoders and modulations.
 
-Their scope is MMPose's: MMEngine warns at every build of a type from another
-scope than the default one, which is 'mmpose' in every MMPose config. Their
-locations are given because MMEngine would import all of MMPose instead.
+They are used as MMEngine's are (``@DECODERS.register_module()``), and need
+nothing but Python. Part names may carry MMPose's scope (``mmpose.MyDecoder``),
+and a class that is not registered may be named by its full path
+(``package.module.MyDecoder``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
-from mmengine.registry import Registry
 
-ENCODERS = Registry('dark encoder', scope='mmpose', locations=['dark_codec'])
-DECODERS = Registry('dark decoder', scope='mmpose', locations=['dark_codec'])
-MODULATIONS = Registry(
-    'dark modulation', scope='mmpose', locations=['dark_codec']
-)
+class Registry:
+    """Classes by name.
+
+    Args:
+        name (str): What is registered, for errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.module_dict: dict[str, type] = {}
+
+    def register_module(
+        self,
+        name: str | list[str] | None = None,
+        force: bool = False,
+        module: type | None = None,
+    ) -> Any:
+        """Register a class; without ``module``, return a decorator.
+
+        Args:
+            name (str | list[str], optional): Names of the class. Defaults to
+                its own.
+            force (bool): Whether the class may replace another of that name.
+                Defaults to False.
+            module (type, optional): The class.
+
+        Raises:
+            KeyError: If another class has the name.
+        """
+        if name is not None and not isinstance(name, (str, list)):
+            raise TypeError(
+                f'name must be a string or a list of strings, got {name!r}; '
+                'a decorator needs brackets: @DECODERS.register_module()'
+            )
+
+        def register(kind: type) -> type:
+            names = [name] if isinstance(name, str) else name
+            for key in names or [kind.__name__]:
+                if not force and key in self.module_dict:
+                    raise KeyError(
+                        f'{key} is already registered as {self.name}, for '
+                        f'{self.module_dict[key]}'
+                    )
+                self.module_dict[key] = kind
+            return kind
+
+        return register if module is None else register(module)
+
+    def get(self, name: str) -> Callable | None:
+        """Return the class of a name or of a full path, or None."""
+        found = self.module_dict.get(name.removeprefix('mmpose.'))
+        if found is not None or '.' not in name:
+            return found
+        module, _, attribute = name.rpartition('.')
+        try:
+            return getattr(import_module(module), attribute, None)
+        except ModuleNotFoundError:
+            return None
+
+    def build(self, cfg: dict) -> Any:
+        """Build a part from a dict with ``type``."""
+        args = dict(cfg)
+        return self.get(args.pop('type'))(**args)  # type: ignore[misc]
 
 
-def nearest_name(name: str, registry: Registry) -> str | None:
-    """Return the registered name nearest to a misspelt one, or None."""
+ENCODERS = Registry('dark encoder')
+DECODERS = Registry('dark decoder')
+MODULATIONS = Registry('dark modulation')
+
+
+def nearest_name(name: str, registry: Any) -> str | None:
+    """Return the registered name nearest to a misspelt one, or None.
+
+    Args:
+        name (str): The misspelt name.
+        registry (Registry): One of this module's, or of MMEngine's.
+    """
     known = {key.lower(): key for key in registry.module_dict}
     near = get_close_matches(name.split('.')[-1].lower(), known, 1)
     return known[near[0]] if near else None

@@ -23,6 +23,11 @@ from dark_codec import (  # noqa: E402
     QuarterShiftDecoder,
     TaylorDecoder,
 )
+from dark_codec.analysis.visualization import (  # noqa: E402
+    COLORS,
+    draw_heatmap,
+    show_window,
+)
 from dark_codec.functional import (  # noqa: E402
     ALIGNMENTS,
     encode_biased,
@@ -31,11 +36,6 @@ from dark_codec.functional import (  # noqa: E402
     heatmap_to_input,
     input_to_heatmap,
     modulate,
-)
-from dark_codec.visualization import (  # noqa: E402
-    COLORS,
-    draw_heatmap,
-    show_window,
 )
 from projects.quickstart.figures import FiguresDataset  # noqa: E402
 

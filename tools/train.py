@@ -25,7 +25,7 @@ from dark_codec.cli import (  # noqa: E402
     prepare,
     run_tool,
 )
-from dark_codec.engine import find_other_checkpoint  # noqa: E402
+from dark_codec.openmmlab.engine import find_other_checkpoint  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

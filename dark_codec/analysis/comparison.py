@@ -17,8 +17,8 @@ from mmpose.registry import KEYPOINT_CODECS
 from xtcocotools.cocoeval import COCOeval
 
 from ..dumps.reader import HeatmapDump
+from ..openmmlab.decoding import add_predictions, decode
 from .bootstrap import Estimate, bootstrap
-from .decoding import add_predictions, decode
 from .resampling import CocoResampler, Resampler, SampleResampler
 
 Decoders = Mapping[str, 'str | dict']

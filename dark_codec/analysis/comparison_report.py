@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dumps.reader import HeatmapDump
-from ..visualization import line_style
 from .bootstrap import Estimate
 from .comparison import Interval
 from .decoders_by_name import Sweep
 from .machine import describe_run, describe_threads
 from .markdown import markdown
 from .recommendation import Choice
+from .visualization import line_style
 
 # fields of DumpInfo that go into the report
 _RECORDED = (

@@ -12,10 +12,10 @@ from mmpose.registry import KEYPOINT_CODECS
 from ..codec import DARKCodec
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump, Shard
-from ..engine.progress import track
-from ..evaluation.torso_pck import TORSO
 from ..functional import find_peaks, input_to_heatmap
-from .decoding import decode
+from ..openmmlab.decoding import decode
+from ..openmmlab.engine.progress import track
+from ..openmmlab.evaluation.torso_pck import TORSO
 from .diagnosis import Keypoints
 
 # its window fits into every dump, and its result is not quantised

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..visualization import COLORS, MARKERS
 from .bootstrap import Estimate
 from .diagnosis import KINDS, PARTS, Diagnosis
 from .diagnosis_report import Findings
 from .flip_offset import FlipOffset
+from .visualization import COLORS, MARKERS
 
 _BLUE, _ORANGE, _GREEN, _PINK, _LIGHT, _RED = COLORS
 # of kinds and parts

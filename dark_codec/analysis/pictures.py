@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..visualization import (
+from .examples import Example
+from .visualization import (
     COLORS,
     draw_heatmap,
     draw_quantisation,
     show_window,
 )
-from .examples import Example
 
 _WINDOW = 3.5  # heatmap px on each side of the maximum
 

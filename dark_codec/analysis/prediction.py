@@ -14,7 +14,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..codec import DARKCodec
-from .decoding import (
+from ..openmmlab.decoding import (
     add_predictions,
     codec_config,
     decode,

@@ -1,7 +1,7 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
-from ..config import head_decoder
-from ..engine import warn_of_another_codec
+from ..openmmlab.config import head_decoder
+from ..openmmlab.engine import warn_of_another_codec
 from .arguments import (
     add_cfg_options,
     add_common_arguments,

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .. import apply_codec
-from ..compat import prepare_distributed
-from ..config import concerns_dark
-from ..engine import read_checkpoint, warn_of_another_codec
+from ..openmmlab.compat import prepare_distributed
+from ..openmmlab.config import apply_codec, concerns_dark
+from ..openmmlab.engine import read_checkpoint, warn_of_another_codec
 from .errors import UserError
 from .metainfo import describe_bad_metainfo
 from .missing_data import describe_missing_data

@@ -14,7 +14,6 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import KEYPOINT_CODECS
 
 from .. import DARKCodec
-from ..config import head_decoder
 from ..deployment import (
     ExportedDecoder,
     ExportedEstimator,
@@ -25,7 +24,8 @@ from ..deployment import (
     export_onnx,
     session_of,
 )
-from ..engine import AtomicLocalBackend, warn_of_another_codec
+from ..openmmlab.config import head_decoder
+from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
 from .config import carry_codec, check_checkpoint
 from .errors import UserError
 from .metainfo import describe_bad_metainfo

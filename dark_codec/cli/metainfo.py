@@ -7,7 +7,7 @@ from typing import Any
 import mmpose
 from mmengine.config import Config
 
-from ..config.tree import find_all
+from ..openmmlab.config.tree import find_all
 from .missing_data import leaves
 
 MMPOSE_FILES = os.path.join(

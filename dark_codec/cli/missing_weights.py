@@ -10,7 +10,7 @@ from urllib.error import URLError
 
 from mmengine.config import Config
 
-from ..config.tree import raw_get, raw_items, type_name
+from ..openmmlab.config.tree import raw_get, raw_items, type_name
 from .errors import UserError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..engine import AtomicLocalBackend
+from ..openmmlab.engine import AtomicLocalBackend
 from .outputs import check_output
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from ..engine import interruptible, leave
+from ..openmmlab.engine import interruptible, leave
 from .errors import UserError
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from ..decoders import GaussianFitDecoder
-from ..engine.progress import Progress
+from ..openmmlab.engine.progress import Progress
 from .format import DumpError, DumpInfo
 from .reader import FlipPoints
 from .writer import write_head, write_shard

@@ -16,8 +16,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..analysis.decoding import image_to_input
 from ..functional import input_to_heatmap
+from ..openmmlab.decoding import image_to_input
 from .exact_json import from_json
 from .format import (
     CONFIG_FILE,

@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
-from ..analysis.decoding import codec_config
-from ..engine.progress import Progress
+from ..openmmlab.decoding import codec_config
+from ..openmmlab.engine.progress import Progress
 from ..version import __version__
 from .format import DumpInfo
 from .hook import DumpHook

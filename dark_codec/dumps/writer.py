@@ -12,7 +12,10 @@ import torch
 from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample
 
-from ..engine.atomic_backend import AtomicLocalBackend, remove_unfinished
+from ..openmmlab.engine.atomic_backend import (
+    AtomicLocalBackend,
+    remove_unfinished,
+)
 from .exact_json import to_json
 from .format import (
     CONFIG_FILE,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,6 +27,15 @@ STENCIL_RADIUS = 2
 ROUNDING = 1e-5
 
 Kernel = tuple[float, ...]
+
+# OpenCV's kernels of small sizes are no Gaussians but these, in 256ths
+_OPENCV_SMALL = {
+    1: (256,),
+    3: (64, 128, 64),
+    5: (16, 64, 96, 64, 16),
+    7: (8, 28, 56, 72, 56, 28, 8),
+    9: (4, 13, 30, 51, 60, 51, 30, 13, 4),
+}
 
 
 def gaussian_kernel(sigma: float) -> Kernel:
@@ -46,7 +54,10 @@ def gaussian_kernel(sigma: float) -> Kernel:
         raise ValueError(
             f'sigma must be a positive number of heatmap px, got {sigma!r}'
         )
-    radius = math.ceil(3 * sigma)
+    return _gaussian(math.ceil(3 * sigma), sigma)
+
+
+def _gaussian(radius: int, sigma: float) -> Kernel:
     weights = [
         math.exp(-0.5 * (t / sigma) ** 2) for t in range(-radius, radius + 1)
     ]
@@ -82,8 +93,9 @@ def opencv_kernel(kernel_size: int) -> Kernel:
             f'{kernel_size!r}; MMPose means 3, 11 and 17 for training sigmas '
             '1, 2 and 3'
         )
-    weights = cv2.getGaussianKernel(kernel_size, 0, cv2.CV_64F)
-    return tuple(weights[:, 0].tolist())
+    if kernel_size in _OPENCV_SMALL:
+        return tuple(n / 256 for n in _OPENCV_SMALL[kernel_size])
+    return _gaussian(kernel_size // 2, 0.15 * kernel_size + 0.35)
 
 
 def kernel_variance(kernel: Kernel) -> float:

@@ -15,6 +15,7 @@ host memory only in its interpreter (``TRITON_INTERPRET=1``).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,7 +23,6 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from .recipe import Recipe
@@ -37,6 +37,8 @@ __all__ = [
     'load',
     'pick',
 ]
+
+_LOG = logging.getLogger('dark_codec')
 
 Kernel = Callable[[Tensor, Recipe], Tensor]
 
@@ -117,7 +119,7 @@ def load(name: str) -> Kernel | ImportError:
 def _kernel_or_log(name: str) -> Kernel | None:
     kernel = load(name)
     if isinstance(kernel, ImportError):
-        print_log(f'Without {name} ({kernel}), {_WITHOUT[name]}', 'current')
+        _LOG.warning('Without %s (%s), %s', name, kernel, _WITHOUT[name])
         return None
     return kernel
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmengine.logging import print_log
 from numba import njit
 
 # As numpy: a division by zero is infinite or NaN, and no exception
@@ -50,12 +49,11 @@ def compiled(signature: str) -> Callable[[Callable], Any]:
             return njit(signature, cache=True, **_PLAIN)(kernel)
         except (RuntimeError, OSError) as error:
             # no folder can be written to, or the disk is full
-            print_log(
+            logging.getLogger('dark_codec').warning(
                 'dark_codec compiles its decoders at each start, for they '
-                f'cannot be kept: {error}; set NUMBA_CACHE_DIR to a folder '
+                'cannot be kept: %s; set NUMBA_CACHE_DIR to a folder '
                 'that can be written to',
-                'current',
-                logging.WARNING,
+                error,
             )
         return njit(signature, **_PLAIN)(kernel)
 

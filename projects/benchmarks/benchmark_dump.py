@@ -39,7 +39,7 @@ from dark_codec.dumps.writer import (
     write_head,
     write_shard,
 )
-from dark_codec.engine.progress import track
+from dark_codec.openmmlab.engine.progress import track
 from projects.shared_data import default_file, load
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)

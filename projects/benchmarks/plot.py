@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
-from dark_codec.visualization import line_style
+from dark_codec.analysis.visualization import line_style
 from projects.benchmarks.cases import BODY, LARGE, SIZES
 from projects.benchmarks.contestants import (
     ARGMAX_PASS,

@@ -20,7 +20,7 @@ from dark_codec.analysis.machine import (
     describe_machine,
     describe_threads,
 )
-from dark_codec.engine.progress import track
+from dark_codec.openmmlab.engine.progress import track
 from projects.benchmarks.cases import LARGE, SYNTHETIC, Case, all_cases
 from projects.benchmarks.contestants import (
     LIMIT,

@@ -22,9 +22,9 @@ import matplotlib
 
 from dark_codec import GaussianFitDecoder, TaylorDecoder
 from dark_codec.analysis.markdown import fill, markdown
-from dark_codec.engine.progress import track
+from dark_codec.analysis.visualization import COLORS, MARKERS
 from dark_codec.functional import encode_unbiased
-from dark_codec.visualization import COLORS, MARKERS
+from dark_codec.openmmlab.engine.progress import track
 from projects.decoder_study.scores import (
     DEFAULT,
     FIT,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy.stats import chi2
 
 from dark_codec.analysis.bootstrap import Estimate
-from dark_codec.visualization import line_style
+from dark_codec.analysis.visualization import line_style
 from projects.decoder_study.covariance import Predicted, reliability
 from projects.decoder_study.models import judge
 from projects.decoder_study.scores import Scores, Swept

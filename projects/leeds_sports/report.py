@@ -27,9 +27,9 @@ from dark_codec.analysis.prediction import (
     predict,
     redecode,
 )
+from dark_codec.analysis.visualization import COLORS, draw_skeleton
 from dark_codec.cli import prepare
-from dark_codec.engine.logs import read_scalars
-from dark_codec.visualization import COLORS, draw_skeleton
+from dark_codec.openmmlab.engine.logs import read_scalars
 
 THRESHOLDS = ('0.2', '0.1', '0.05')
 _GRID = (2, 6)  # rows and columns of photographs

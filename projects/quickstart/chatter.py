@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # takes seconds to import
-    from dark_codec.engine.progress import Progress
+    from dark_codec.openmmlab.engine.progress import Progress
 
 _TRAINED = re.compile(
     r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*\bloss: ([\d.]+)'

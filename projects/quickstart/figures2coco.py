@@ -17,7 +17,7 @@ import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dark_codec.engine.progress import track  # noqa: E402
+from dark_codec.openmmlab.engine.progress import track  # noqa: E402
 from projects.quickstart.figures.annotation import (  # noqa: E402
     CATEGORIES,
     coco_annotation,

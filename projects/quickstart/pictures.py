@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dark_codec.analysis.prediction import Prediction
-from dark_codec.visualization import (
+from dark_codec.analysis.visualization import (
     COLORS,
     draw_skeleton,
 )

@@ -22,7 +22,7 @@ from dark_codec.analysis.quantisation import (
     usual_keypoint,
 )
 from dark_codec.cli import prepare
-from dark_codec.engine.progress import Progress
+from dark_codec.openmmlab.engine.progress import Progress
 
 from .chatter import chatter_to, hear_test
 from .evaluation import DECODERS, Score, score_all

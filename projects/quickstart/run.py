@@ -102,7 +102,7 @@ def main() -> None:
     began = time.monotonic()
     work_dir = WorkDir(args.work_dir, settings(args), args.fresh)
     # takes seconds to import
-    from dark_codec.engine import interruptible
+    from dark_codec.openmmlab.engine import interruptible
 
     with interruptible(INTERRUPTED):
         train_and_evaluate(work_dir, args)

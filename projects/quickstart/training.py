@@ -64,7 +64,7 @@ def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
 def _call(command: list[str], log: Path, epochs: int) -> None:
     """Run a command that ends, with all its processes, when this one does."""
     # takes seconds to import
-    from dark_codec.engine import die_with_parent
+    from dark_codec.openmmlab.engine import die_with_parent
 
     process = subprocess.Popen(
         command,
@@ -77,7 +77,7 @@ def _call(command: list[str], log: Path, epochs: int) -> None:
     )
     try:
         # takes seconds to import, as the command does meanwhile
-        from dark_codec.engine.progress import Progress
+        from dark_codec.openmmlab.engine.progress import Progress
 
         with Progress('Training') as progress:
             with Chatter(log, hear_training(progress, epochs)) as file:
@@ -105,7 +105,7 @@ def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
         tuple: Loss by iteration, and AP (0 to 1) by epoch.
     """
     # takes seconds to import
-    from dark_codec.engine.logs import read_scalars
+    from dark_codec.openmmlab.engine.logs import read_scalars
 
     scalars = read_scalars(folder)
     losses = scalars.training.get('loss', {})

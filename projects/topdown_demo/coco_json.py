@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dark_codec.engine import AtomicLocalBackend
+from dark_codec.openmmlab.engine import AtomicLocalBackend
 
 from .poses import Poses
 

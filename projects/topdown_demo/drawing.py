@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from dark_codec.visualization import (
+from dark_codec.analysis.visualization import (
     draw_covariances,
     draw_picture,
     overlay_heatmap,

@@ -24,7 +24,7 @@ from dark_codec.cli import (
     run_tool,
     warn_of_another_codec,
 )
-from dark_codec.engine.progress import track
+from dark_codec.openmmlab.engine.progress import track
 from projects.topdown_demo.coco_json import CocoWriter
 from projects.topdown_demo.drawing import PoseArtist
 from projects.topdown_demo.frames import (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dark_codec.engine.progress import Progress
+from dark_codec.openmmlab.engine.progress import Progress
 from projects.zoo_sweep.configs import list_configs
 from projects.zoo_sweep.isolation import run_isolated
 from projects.zoo_sweep.one import sweep_one

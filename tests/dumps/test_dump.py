@@ -26,7 +26,6 @@ from tiny_run import (
 )
 
 from dark_codec import apply_codec
-from dark_codec.analysis.decoding import codec_config, decode
 from dark_codec.dumps.exact_json import from_json, to_json
 from dark_codec.dumps.patches import cut_patches, paste_patches
 from dark_codec.dumps.reader import DumpError, HeatmapDump
@@ -37,6 +36,7 @@ from dark_codec.dumps.run import (
 )
 from dark_codec.dumps.writer import check_folder
 from dark_codec.functional import find_peaks
+from dark_codec.openmmlab.decoding import codec_config, decode
 
 TOOL = 'analysis_tools/dump_heatmaps.py'
 FLIP = "model['test_cfg'] = dict(flip_test=True)\n"

@@ -27,10 +27,10 @@ from dark_codec.analysis.comparison import (
     score_decoding,
 )
 from dark_codec.analysis.decoders_by_name import SHORT
-from dark_codec.analysis.decoding import add_predictions
 from dark_codec.analysis.recommendation import candidates, choose
 from dark_codec.analysis.resampling import CocoResampler
 from dark_codec.dumps.reader import HeatmapDump
+from dark_codec.openmmlab.decoding import add_predictions
 
 DUMP = 'analysis_tools/dump_heatmaps.py'
 COMPARE = 'analysis_tools/compare_decoders.py'

@@ -18,10 +18,10 @@ from dark_codec import DARKCodec
 from dark_codec.analysis.diagnosis_archive import read_archive
 from dark_codec.analysis.diagnosis_data import read_dump
 from dark_codec.cli import run_tool
-from dark_codec.datasets import LSPDataset
 from dark_codec.dumps.format import DumpError, DumpInfo
 from dark_codec.dumps.reader import FlipPoints
 from dark_codec.dumps.writer import write_head, write_shard
+from dark_codec.openmmlab.datasets import LSPDataset
 from tools.analysis_tools.diagnose_heatmaps import main, parse_args
 
 TOOL = 'analysis_tools/diagnose_heatmaps.py'

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from tiny_run import TOOLS, call, write_config, write_data
 
 from dark_codec import apply_codec
-from dark_codec.engine.logs import read_scalars
+from dark_codec.openmmlab.engine.logs import read_scalars
 
 ON_DEVICE = '\ntargets_on_device = True\n'
 MULTILEVEL = """

@@ -48,7 +48,7 @@ from dark_codec.cli import (
     run_tool,
 )
 from dark_codec.dumps.reader import DumpError, HeatmapDump
-from dark_codec.engine.progress import Progress, track
+from dark_codec.openmmlab.engine.progress import Progress, track
 
 
 def parse_args() -> argparse.Namespace:

@@ -28,7 +28,7 @@ from dark_codec.analysis.flip_offset import (
 )
 from dark_codec.cli import UserError, run_tool
 from dark_codec.dumps.format import DumpError
-from dark_codec.engine.atomic_backend import AtomicLocalBackend
+from dark_codec.openmmlab.engine.atomic_backend import AtomicLocalBackend
 
 NAME = 'diagnosis'
 _OF_ARCHIVES = ('input_size', 'flip_indices')

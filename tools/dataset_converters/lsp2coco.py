@@ -36,8 +36,8 @@ from scipy.io import loadmat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dark_codec.datasets import LSPDataset  # noqa: E402
-from dark_codec.engine.progress import track  # noqa: E402
+from dark_codec.openmmlab.datasets import LSPDataset  # noqa: E402
+from dark_codec.openmmlab.engine.progress import track  # noqa: E402
 
 NUM_JOINTS = 14
 NUM_LSP = 2000

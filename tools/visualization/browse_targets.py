@@ -26,8 +26,8 @@ from mmengine.runner import Runner, set_random_seed
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from dark_codec.config import alignment_of
-from dark_codec.config.tree import find_all
+from dark_codec.openmmlab.config import alignment_of
+from dark_codec.openmmlab.config.tree import find_all
 from dark_codec.cli import (
     UserError,
     add_cfg_options,
@@ -38,7 +38,7 @@ from dark_codec.cli import (
 )
 from dark_codec.cli.pictures import check_picture, save_picture
 from dark_codec.functional import heatmap_to_input
-from dark_codec.visualization import (
+from dark_codec.analysis.visualization import (
     draw_picture,
     overlay_heatmap,
 )

@@ -29,7 +29,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor, nn
 
 from dark_codec import DARKCodec
-from dark_codec.config.tree import find_all
+from dark_codec.openmmlab.config.tree import find_all
 from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.prediction import DARK, DECODERS
 from dark_codec.cli import (
@@ -45,7 +45,7 @@ from dark_codec.cli import (
 )
 from dark_codec.cli.pictures import check_picture, save_picture
 from dark_codec.functional import input_to_heatmap
-from dark_codec.visualization import (
+from dark_codec.analysis.visualization import (
     draw_heatmap,
     draw_picture,
     show_window,

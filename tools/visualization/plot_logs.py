@@ -15,14 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dark_codec.analysis.visualization import line_style
 from dark_codec.cli import UserError, run_tool
 from dark_codec.cli.pictures import check_picture, save_picture
-from dark_codec.engine.logs import (
+from dark_codec.openmmlab.engine.logs import (
     Curve,
     Scalars,
     read_scalars,
 )
-from dark_codec.visualization import line_style
 
 _TIMES = ('data_time', 'time')
 

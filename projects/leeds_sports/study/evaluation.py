@@ -11,8 +11,8 @@ from mmengine.config import Config
 
 from dark_codec.analysis.prediction import Prediction, predict, redecode
 from dark_codec.cli import prepare
-from dark_codec.evaluation.torso_pck import TORSO, torso_distances
 from dark_codec.functional import input_to_heatmap
+from dark_codec.openmmlab.evaluation.torso_pck import TORSO, torso_distances
 
 from .runs import Run
 

@@ -22,7 +22,7 @@ from dark_codec.analysis.quantisation import (
     quantisation_errors,
     usual_keypoint,
 )
-from dark_codec.visualization import COLORS, MARKERS, draw_skeleton
+from dark_codec.analysis.visualization import COLORS, MARKERS, draw_skeleton
 
 from .comparisons import ENCODING_TABLES
 from .evaluation import DECODERS, Decoded, load, predict_run

@@ -9,7 +9,7 @@ from typing import Any
 
 from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.markdown import fill
-from dark_codec.engine.progress import track
+from dark_codec.openmmlab.engine.progress import track
 from projects.trainings import checkpoint
 
 from .comparisons import TABLES

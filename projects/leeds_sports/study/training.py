@@ -10,8 +10,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dark_codec.config import head_decoder
-from dark_codec.engine.logs import read_scalars
+from dark_codec.openmmlab.config import head_decoder
+from dark_codec.openmmlab.engine.logs import read_scalars
 from projects.trainings import last_epoch
 
 from .runs import Run

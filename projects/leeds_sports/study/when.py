@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from dark_codec.analysis.bootstrap import bootstrap
 from dark_codec.analysis.prediction import Prediction, redecode
-from dark_codec.visualization import COLORS, MARKERS
+from dark_codec.analysis.visualization import COLORS, MARKERS
 
 from .evaluation import torso_distances_of
 

@@ -8,7 +8,7 @@ from mmengine.logging import MessageHub
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from dark_codec.engine.progress import track
+from dark_codec.openmmlab.engine.progress import track
 
 from .annotation import CATEGORIES, coco_annotation, coco_image
 from .render import Figure, render_figure

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dark_codec import DARKCodec
-from dark_codec.visualization import (
+from dark_codec.analysis.visualization import (
     draw_covariances,
     draw_picture,
     line_style,

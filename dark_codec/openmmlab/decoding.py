@@ -15,8 +15,8 @@ from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from ..codec import DARKCodec
-from ..config import apply_codec, decoding_head
-from ..config.tree import type_name, unscoped
+from .config import apply_codec, decoding_head
+from .config.tree import type_name, unscoped
 
 
 def codec_config(cfg: Config) -> dict:

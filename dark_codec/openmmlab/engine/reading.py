@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..codec import DARKCodec
+from ...codec import DARKCodec
 from ..config import head_decoder
 from ..config.places import MMPOSE_ALIGNMENTS
 

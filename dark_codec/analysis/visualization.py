@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
-from .functional.encode import QUANTISERS, quantise_points
+from ..functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')

@@ -13,7 +13,10 @@ from mmengine.runner import Runner
 from tiny_run import call_all, ended, write_config, write_data
 from torch.utils.data import DataLoader
 
-from dark_codec.engine import AtomicLocalBackend, find_other_checkpoint
+from dark_codec.openmmlab.engine import (
+    AtomicLocalBackend,
+    find_other_checkpoint,
+)
 
 MMENGINE = Path(__file__).parents[1] / 'mmengine_runner.py'
 # Each with the signal that it dies by.

@@ -1,12 +1,12 @@
-"""dark_codec.engine.progress: bars in terminals, few lines in logs."""
+"""Progress: bars in terminals, few lines in logs."""
 
 import io
 import re
 
 import pytest
 
-from dark_codec.engine import progress
-from dark_codec.engine.progress import LINE_EVERY, Progress, track
+from dark_codec.openmmlab.engine import progress
+from dark_codec.openmmlab.engine.progress import LINE_EVERY, Progress, track
 
 
 class Terminal(io.StringIO):

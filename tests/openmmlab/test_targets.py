@@ -24,7 +24,7 @@ from tiny_run import (
 )
 
 from dark_codec import BatchGenerateTarget, apply_codec
-from dark_codec.compat import prepare_distributed
+from dark_codec.openmmlab.compat import prepare_distributed
 
 SWITCH = '\ntargets_on_device = True\n'
 RSN = (

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..registry import nearest_name
+from ...registry import nearest_name
 from .places import USED, codec_levels
 from .settings import same_codec
 from .tree import (

@@ -16,7 +16,7 @@ from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import MultilevelPixelData, PoseDataSample
 from torch import Tensor, nn
 
-from .codec import DARKCodec
+from ..codec import DARKCodec
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..functional import get_alignment
+from ...functional import get_alignment
 from .places import codec_places, decoding_head, warps
 from .settings import COMPLETED, alignment_of, build_codec, same_codec
 from .tree import as_levels, plain, type_name, unscoped

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..functional import get_alignment
+from ...functional import get_alignment
 from .agreement import check_agreement, check_explicit, check_replaced
 from .device_targets import move_targets_to_device
 from .places import (
@@ -42,8 +42,8 @@ def apply_codec(cfg: Config) -> Config:
     the log says what replaces what; details are logged at DEBUG.
 
     It is called wherever a config is read, see
-    :func:`dark_codec.config.install`. By hand, call it after you have changed
-    ``cfg.codec``. Calling it twice changes nothing.
+    :func:`dark_codec.openmmlab.config.install`. By hand, call it after you
+    have changed ``cfg.codec``. Calling it twice changes nothing.
 
     With ``targets_on_device = True`` beside ``codec``, the data loader's
     workers send keypoints, and the heatmaps are rendered on the training

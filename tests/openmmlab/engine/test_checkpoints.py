@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from tiny_run import write_config, write_data
 
-from dark_codec import compat
+from dark_codec.openmmlab import compat
 
 new_torch = pytest.mark.skipif(
     torch.__version__ < '2.6', reason='weights_only is not the default'

@@ -270,8 +270,10 @@ def test_parts_of_configs_are_left_alone():
 
 def test_installed_once():
     for _ in range(3):
-        dark_codec.config.install()
-        importlib.reload(importlib.import_module('dark_codec.config.on_read'))
+        dark_codec.openmmlab.config.install()
+        importlib.reload(
+            importlib.import_module('dark_codec.openmmlab.config.on_read')
+        )
         importlib.reload(dark_codec)
     for function in (
         Config.__init__,

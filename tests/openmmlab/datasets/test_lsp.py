@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 from tiny_run import call
 
-from dark_codec.datasets import LSPDataset
+from dark_codec.openmmlab.datasets import LSPDataset
 
 ROOT = Path(__file__).parents[2]
 CONVERTER = ROOT / 'tools' / 'dataset_converters' / 'lsp2coco.py'

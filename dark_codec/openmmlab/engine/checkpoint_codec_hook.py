@@ -31,8 +31,8 @@ def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
 class CheckpointCodecHook(Hook):
     """Warns when a runner tests or resumes under another codec.
 
-    Runners get it by :func:`dark_codec.config.install`. Weights that a
-    training merely starts from may have any.
+    Runners get it by :func:`dark_codec.openmmlab.config.install`. Weights
+    that a training merely starts from may have any.
     """
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:

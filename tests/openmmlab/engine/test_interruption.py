@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tiny_run import save_weights, write_config, write_data
 
-from dark_codec.engine import interruption
+from dark_codec.openmmlab.engine import interruption
 
 ROOT = Path(__file__).parents[2]
 START = f"""

@@ -32,9 +32,9 @@ def install() -> None:
     ``Config.merge_from_dict``, which is what ``--cfg-options`` become; and
     before ``Runner.from_cfg``, on a copy, for changes by hand. The last one
     also prepares a distributed run where there is no accelerator (see
-    :func:`dark_codec.compat.prepare_distributed`), and lets the runner warn
-    of checkpoints that were trained under another codec (see
-    :class:`dark_codec.engine.CheckpointCodecHook`).
+    :func:`dark_codec.openmmlab.compat.prepare_distributed`), and lets the
+    runner warn of checkpoints that were trained under another codec (see
+    :class:`dark_codec.openmmlab.engine.CheckpointCodecHook`).
 
     Installing again replaces what has been installed. With
     ``DARK_CODEC_COMPLETE=0`` in the environment nothing is completed: call

@@ -16,7 +16,7 @@ from tiny_run import (
 )
 
 from dark_codec import apply_codec
-from dark_codec.compat import prepare_distributed
+from dark_codec.openmmlab.compat import prepare_distributed
 
 pytestmark = on_cpu
 

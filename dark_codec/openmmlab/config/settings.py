@@ -14,8 +14,8 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.logging import print_log
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..codec import DARKCodec
-from ..registry import DECODERS, ENCODERS, MODULATIONS
+from ...codec import DARKCodec
+from ...registry import DECODERS, ENCODERS, MODULATIONS
 from .places import MMPOSE_ALIGNMENTS
 from .tree import full_name, raw_items, type_name, unscoped
 

@@ -15,7 +15,7 @@ from mmengine.utils.dl_utils import mmcv_full_available
 from tiny_run import free_port
 
 import dark_codec
-from dark_codec import compat
+from dark_codec.openmmlab import compat
 
 ROOT = Path(dark_codec.__file__).parents[1]
 without_ops = pytest.mark.skipif(
@@ -237,7 +237,7 @@ def test_every_launcher_starts_gloo(launcher):
 import torch
 from mmengine.config import Config
 set_device = torch.cuda.set_device
-from dark_codec.compat import prepare_distributed
+from dark_codec.openmmlab.compat import prepare_distributed
 cfg = Config(dict(
     launcher={launcher!r},
     env_cfg=dict(mp_cfg=dict(mp_start_method='fork'),
