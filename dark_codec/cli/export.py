@@ -154,7 +154,6 @@ def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
 
 def export_checked(
     module: ExportedDecoder | ExportedEstimator,
-    settings: dict,
     names: list[str] | None,
     out: Path,
     heatmaps: bool,
@@ -163,7 +162,6 @@ def export_checked(
 
     Args:
         module: What to export.
-        settings: Of the codec.
         names: Of the keypoints, if they are known.
         out: The file.
         heatmaps: Whether an estimator's graph gives its heatmaps, too.
@@ -178,7 +176,7 @@ def export_checked(
             'holds less than 2 GB'
         )
     print('Exporting, up to a minute for a large network ...', flush=True)
-    graph = export_onnx(module, describe(module, settings, names))
+    graph = export_onnx(module, describe(module, names))
     print('Running it in onnxruntime against PyTorch ...', flush=True)
     try:
         differences = check_onnx(graph, module)
