@@ -26,9 +26,9 @@ from ..deployment import (
 )
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
-from .config import carry_codec, check_checkpoint
+from .checks import check_checkpoint, describe_bad_metainfo
+from .config import carry_codec
 from .errors import UserError
-from .metainfo import describe_bad_metainfo
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 
