@@ -165,14 +165,16 @@ class ExpectedOKS(KeypointScores):
             device (torch.device, optional): Defaults to host memory.
         """
         key = (heatmap_size, device)
-        if key not in self._tolerances:
-            sigmas = torch.tensor(
-                self.sigmas, dtype=torch.float32, device=device or 'cpu'
-            )
-            self._tolerances[key] = oks_tolerance(
-                sigmas, self.area, heatmap_size
-            )
-        return self._tolerances[key]
+        if key in self._tolerances:
+            return self._tolerances[key]
+        sigmas = torch.tensor(
+            self.sigmas, dtype=torch.float32, device=device or 'cpu'
+        )
+        tolerance = oks_tolerance(sigmas, self.area, heatmap_size)
+        # one that belongs to a graph is of no use outside of it
+        if not kernels.is_traced(tolerance):
+            self._tolerances[key] = tolerance
+        return tolerance
 
     def __call__(
         self, decoded: Decoded, heatmap_size: Size, sigma: float
@@ -237,6 +239,8 @@ def _checked_sigmas(sigmas: Any) -> tuple[float, ...]:
         raise TypeError(
             f"sigmas must be a list of numbers or 'coco', got {sigmas!r}"
         ) from None
-    if not all(0 < sigma < math.inf for sigma in checked):
-        raise ValueError(f'sigmas must be positive, got {sigmas!r}')
+    if not (checked and all(0 < sigma < math.inf for sigma in checked)):
+        raise ValueError(
+            f'sigmas must be positive, one for each keypoint, got {sigmas!r}'
+        )
     return checked
