@@ -31,6 +31,7 @@ DECODER = dict(
 )
 PADDING = 1.25
 
+Pair = tuple[float, float]
 Sizes = Tensor | Sequence[Sequence[float]] | None
 Results = list[list[dict[str, Tensor]]]
 
@@ -131,48 +132,52 @@ def post_process_pose_estimation(
             boxes than people, or sizes than they belong to.
     """
     built = _build_decoder(processor, decoder, sigma, covariance)
+    family = _family(processor)
     heatmaps = outputs.heatmaps
     if outputs_flipped is not None:
         heatmaps = (heatmaps + outputs_flipped.heatmaps) / 2
     check_heatmaps(heatmaps)
-    people = [box[:4] for image in boxes for box in image]
+    people = [box for image in boxes for box in image]
     if len(people) != len(heatmaps):
         raise ValueError(
             f'outputs has heatmaps of {len(heatmaps)} people, but boxes has '
             f'{len(people)} boxes; pass the boxes that the processor was given'
         )
-    xywh = np.array(people, dtype=np.float64).reshape(-1, 4)
-    sizes = dict(source_sizes=source_sizes, target_sizes=target_sizes)
-    device = heatmaps.device
-    if _family(processor) == 'ViTPose':
+    if family == 'ViTPose' and source_sizes is not None:
+        raise TypeError("ViTPose's processor takes no source_sizes")
+    if family == 'ViTPose':
         device = torch.device('cpu')
-        frame = _vitpose_frame(processor, heatmaps, xywh, **sizes)
+        factors = _sizes(target_sizes, len(people), 'target_sizes')
     else:
-        counts = [len(image) for image in boxes]
-        frame = _sapiens2_frame(processor, heatmaps, xywh, counts, **sizes)
+        device = heatmaps.device
+        factors = _image_factors(source_sizes, target_sizes, boxes)
+
     decoded = _decode(built, heatmaps, device)
+    frame_of = _vitpose_frame if family == 'ViTPose' else _sapiens2_frame
+    frames = [
+        frame_of(box, factor, processor.size, heatmaps.shape)
+        for box, factor in zip(people, factors)
+    ]
     # one copy to the device
-    numbers = torch.from_numpy(frame.astype(np.float32)).to(device)
-    scale, offset, bbox = numbers.split([2, 2, 4], 1)
+    numbers = torch.tensor(frames, dtype=torch.float32, device=device)
+    scale, offset, bbox = numbers.view(-1, 1, 8).split([2, 2, 4], 2)
     values = dict(
-        keypoints=decoded.points * scale[:, None] + offset[:, None],
+        keypoints=torch.addcmul(offset, decoded.points, scale),
         scores=decoded.scores,
     )
     if decoded.covariance is not None:
-        sides = scale[:, None, :, None] * scale[:, None, None, :]
+        sides = scale[..., None] * scale[..., None, :]
         values['covariance'] = decoded.covariance * sides
-    return _results(values, bbox, boxes, threshold)
+    return _results(values, bbox[:, 0], boxes, threshold)
 
 
 def _family(processor: Any) -> str:
     """Return 'ViTPose' or 'Sapiens2', for subclasses as well."""
-    names = [kind.__name__ for kind in type(processor).__mro__]
-    for family, start in (
-        ('ViTPose', 'VitPoseImageProcessor'),
-        ('Sapiens2', 'Sapiens2ImageProcessor'),
-    ):
-        if any(name.startswith(start) for name in names):
-            return family
+    for kind in type(processor).__mro__:
+        if kind.__name__.startswith('VitPoseImageProcessor'):
+            return 'ViTPose'
+        if kind.__name__.startswith('Sapiens2ImageProcessor'):
+            return 'Sapiens2'
     raise TypeError(
         "processor must be transformers' image processor of ViTPose or "
         f'Sapiens2, got {type(processor).__name__}; other heatmaps are '
@@ -215,81 +220,75 @@ def _decode(
     return Decoded.from_table(table, (heatmaps.shape[0], heatmaps.shape[1]))
 
 
-def _crops(
-    boxes: np.ndarray, processor: Any, heatmaps: Tensor
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what part of the image the network was shown.
+def _crop(
+    x: float, y: float, w: float, h: float, size: Any
+) -> tuple[float, float, float, float]:
+    """Return the part of the image that the network is shown for a box.
 
     Args:
-        boxes (np.ndarray): Boxes (x, y, w, h) in image px, (B, 4).
-        processor (ImageProcessor): With the size of the input.
-        heatmaps (Tensor): With the size of the heatmaps.
+        x (float): Left end of the box in image px.
+        y (float): Upper end.
+        w (float): Width.
+        h (float): Height.
+        size (SizeDict): Height and width of the network's input.
 
     Returns:
-        tuple[np.ndarray, np.ndarray, np.ndarray]: Upper left corner and
-        extent in image px, and image px per heatmap px, all (B, 2).
+        tuple[float, float, float, float]: As (x, y, w, h) in image px.
     """
-    ratio = processor.size['width'] / processor.size['height']
-    width = PADDING * np.maximum(boxes[:, 2], boxes[:, 3] * ratio)
-    extent = np.stack([width, width / ratio], 1)
-    corner = boxes[:, :2] + (boxes[:, 2:] - extent) / 2
-    return (
-        corner,
-        extent,
-        extent / (heatmaps.shape[3] - 1, heatmaps.shape[2] - 1),
-    )
+    ratio = size['width'] / size['height']
+    width = PADDING * max(w, h * ratio)
+    height = width / ratio
+    return x + (w - width) / 2, y + (h - height) / 2, width, height
+
+
+# Each returns for a person (x, y) of: image px per heatmap px, the first
+# pixel's centre in image px, and both corners of the bbox.
 
 
 def _vitpose_frame(
-    processor: Any,
-    heatmaps: Tensor,
-    boxes: np.ndarray,
-    source_sizes: Sizes,
-    target_sizes: Sizes,
-) -> np.ndarray:
-    """Return scale, offset and bbox as (x, y), (B, 8)."""
-    if source_sizes is not None:
-        raise TypeError("ViTPose's processor takes no source_sizes")
-    if target_sizes is not None:
-        factors = _sizes(target_sizes, len(boxes), 'target_sizes')
-        boxes = boxes * np.tile(factors, 2)
-    corner, extent, scale = _crops(boxes, processor, heatmaps)
-    # as transformers has it: the middle, and a 200th of the extent from it
-    middle = corner + extent / 2
-    return np.hstack([scale, corner, middle, middle + extent / 200 - 1])
+    box: Any, factor: Pair, size: Any, shape: torch.Size
+) -> tuple[float, ...]:
+    (fx, fy), (x, y, w, h) = factor, map(float, box[:4])
+    x, y, w, h = _crop(x * fx, y * fy, w * fx, h * fy, size)
+    # as transformers has it: the middle, and a 200th of the crop from there
+    u, v = x + w / 2, y + h / 2
+    bbox = u, v, u + w / 200 - 1, v + h / 200 - 1
+    return w / (shape[3] - 1), h / (shape[2] - 1), x, y, *bbox
 
 
 def _sapiens2_frame(
-    processor: Any,
-    heatmaps: Tensor,
-    boxes: np.ndarray,
-    counts: list[int],
-    source_sizes: Sizes,
-    target_sizes: Sizes,
-) -> np.ndarray:
-    """Return scale, offset and bbox as (x, y), (B, 8)."""
-    corner, _, scale = _crops(boxes, processor, heatmaps)
-    frame = np.hstack(
-        [scale, corner, boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]
-    )
-    if target_sizes is None:
-        return frame
-    if source_sizes is None:
+    box: Any, factor: Pair, size: Any, shape: torch.Size
+) -> tuple[float, ...]:
+    (fx, fy), (left, top, w, h) = factor, map(float, box[:4])
+    bbox = left * fx, top * fy, (left + w) * fx, (top + h) * fy
+    x, y, w, h = _crop(left, top, w, h, size)
+    scale = w / (shape[3] - 1) * fx, h / (shape[2] - 1) * fy
+    return *scale, x * fx, y * fy, *bbox
+
+
+def _sizes(sizes: Sizes, count: int, name: str) -> list[Pair]:
+    """Return sizes as a list; ones where there are none."""
+    if sizes is None:
+        return [(1.0, 1.0)] * count
+    pairs = sizes.tolist() if isinstance(sizes, Tensor) else sizes
+    if len(pairs) != count:
+        raise ValueError(f'{name} must have {count} sizes, got {len(pairs)}')
+    return [(float(a), float(b)) for a, b in pairs]
+
+
+def _image_factors(source: Sizes, target: Sizes, boxes: Any) -> list[Pair]:
+    """Return factors of x and y for each person, from (height, width)."""
+    if target is not None and source is None:
         raise ValueError('target_sizes needs source_sizes')
-    target = _sizes(target_sizes, len(counts), 'target_sizes')
-    source = _sizes(source_sizes, len(counts), 'source_sizes')
-    # (height, width) of each image to (x, y) of each person
-    factors = np.repeat((target / source)[:, ::-1], counts, axis=0)
-    return frame * np.tile(factors, 4)
-
-
-def _sizes(sizes: Any, count: int, name: str) -> np.ndarray:
-    """Return sizes as an array (count, 2)."""
-    if isinstance(sizes, Tensor):
-        sizes = sizes.tolist()
-    if len(sizes) != count:
-        raise ValueError(f'{name} must have {count} sizes, got {len(sizes)}')
-    return np.array(sizes, dtype=np.float64).reshape(-1, 2)
+    before = _sizes(source, len(boxes), 'source_sizes')
+    after = before
+    if target is not None:
+        after = _sizes(target, len(boxes), 'target_sizes')
+    return [
+        (width / w, height / h)
+        for (h, w), (height, width), image in zip(before, after, boxes)
+        for _ in image
+    ]
 
 
 def _results(
