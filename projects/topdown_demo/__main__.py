@@ -160,9 +160,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         ):
             people = estimate(frame.image, find_people(frame))
             results.add(frame, people, draw(frame.image, people))
-        results.end_video()
     finally:
-        results.write_json()
+        # also after an interruption
+        results.close()
     print(results.summary(args.kpt_thr))
     for file in results.coco['skipped']:
         print(f'{file["file_name"]} {file["reason"]}', file=sys.stderr)

@@ -81,14 +81,14 @@ class Results:
     def _write_frame(self, frame: Frame, drawn: np.ndarray) -> None:
         target = self.pictures / f'{frame.path.stem}.mp4'
         if target != self._video_path:
-            self.end_video()
+            self._end_video()
             self._video_path = target
             code, size = cv2.VideoWriter_fourcc(*'mp4v'), drawn.shape[1::-1]
             self._video = cv2.VideoWriter(str(target), code, frame.rate, size)
         self._video.write(drawn)
         self._num_frames += 1
 
-    def end_video(self) -> None:
+    def _end_video(self) -> None:
         """Finish a video, if there is one, and check that it is whole."""
         if self._video is None:
             return
@@ -102,13 +102,15 @@ class Results:
                 'space on the disk?'
             )
 
-    def write_json(self) -> None:
-        """Write the poses of all frames so far, whole or not at all."""
+    def close(self) -> None:
+        """Write the poses of all frames so far, and finish a video."""
         text = json.dumps(self.coco, allow_nan=False)
         try:
             AtomicLocalBackend().put_text(text, self.json)
         except OSError as error:
             raise UserError(f'cannot write {self.json}: {error}') from error
+        finally:
+            self._end_video()
 
     def summary(self, kpt_thr: float) -> str:
         """Say what was found."""
