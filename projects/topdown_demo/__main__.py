@@ -86,8 +86,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('name images, videos or folders, or else --camera')
     if args.camera is not None and args.boxes is not None:
         parser.error('--boxes are for images, not for a camera')
-    if args.box is not None and not min(args.box[2:]) > 0:
-        parser.error(f'--box: width and height must be > 0, got {args.box}')
+    if args.box and not (
+        np.isfinite(args.box).all() and min(args.box[2:]) > 0
+    ):
+        parser.error(
+            f'--box: x and y must be finite, width and height > 0, got '
+            f'{args.box}'
+        )
     return args
 
 

@@ -94,7 +94,7 @@ def _read_video(
     if not number:
         skip(file, 'cannot be read as an image or video')
     elif number < total:
-        skip(file, f'is cut off after {number} of {total} frames')
+        skip(file, f'ends after {number} of {total} frames')
 
 
 def _is_cut_off(file: Path) -> bool:
@@ -103,10 +103,8 @@ def _is_cut_off(file: Path) -> bool:
         with Image.open(file) as image:
             image.draft('RGB', (1, 1))  # reads everything, decodes little
             image.load()
-    except (Image.DecompressionBombError, Image.UnidentifiedImageError):
-        return False  # Pillow cannot tell
-    except OSError:
-        return True
+    except Exception as error:  # OpenCV reads more formats than Pillow
+        return 'truncated' in str(error)
     return False
 
 

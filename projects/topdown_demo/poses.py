@@ -51,6 +51,7 @@ def person_detector(
         boxes = np.column_stack([found.bboxes, found.scores])
         people = (found.labels == 0) & (found.scores >= bbox_thr)
         people &= (boxes[:, 2:4] > boxes[:, :2]).all(1)
+        people &= np.isfinite(boxes).all(1)
         return boxes[people][nms(boxes[people], 0.3)]
 
     return detect
@@ -81,7 +82,13 @@ class PoseEstimator:
         heatmap: bool = False,
     ) -> None:
         self.covariance, self.heatmap = covariance, heatmap
-        cfg.model.test_cfg.output_heatmaps = covariance or heatmap
+        if cfg.model.type != 'TopdownPoseEstimator':
+            raise UserError(
+                f'--pose takes a top-down model, not a {cfg.model.type}'
+            )
+        test_cfg = cfg.model.get('test_cfg') or {}
+        test_cfg = dict(test_cfg, output_heatmaps=covariance or heatmap)
+        cfg.model.test_cfg = test_cfg
         model = revert_sync_batchnorm(build_pose_estimator(cfg.model))
         self.codec = model.head.decoder
         if covariance or heatmap:

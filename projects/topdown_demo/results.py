@@ -84,7 +84,10 @@ class Results:
             self._end_video()
             self._video_path = target
             code, size = cv2.VideoWriter_fourcc(*'mp4v'), drawn.shape[1::-1]
-            self._video = cv2.VideoWriter(str(target), code, frame.rate, size)
+            video = cv2.VideoWriter(str(target), code, frame.rate, size)
+            if not video.isOpened():
+                raise UserError(f'cannot write {target}')
+            self._video = video
         self._video.write(drawn)
         self._num_frames += 1
 

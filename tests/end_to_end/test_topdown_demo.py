@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import resource
 import subprocess
 import sys
 import tracemalloc
@@ -304,7 +305,7 @@ def test_what_is_cut_off_is_named(videos):
     names = [image['file_name'] for image in found['images']]
     frames = sum(name.startswith('cut.avi#') for name in names)
     assert 1 <= frames < 4  # what there is, is estimated
-    assert reasons['cut.avi'] == f'is cut off after {frames} of 4 frames'
+    assert reasons['cut.avi'] == f'ends after {frames} of 4 frames'
     assert len(names) == 3 + frames
     for name, reason in reasons.items():
         assert f'{name} {reason}' in errors
@@ -439,7 +440,8 @@ def test_heatmaps_over_large_photographs(metainfo):
     [
         ((), 'name images, videos or folders, or else --camera'),
         (('a.jpg', '--camera'), 'or else --camera'),
-        (('a.jpg', '--box', '1', '2', '0', '4'), 'width and height must be'),
+        (('a.jpg', '--box', '1', '2', '0', '4'), 'width and height > 0'),
+        (('a.jpg', '--box', 'nan', '2', '3', '4'), 'must be finite'),
         (('--camera', '1', '--boxes', 'b.json'), 'not for a camera'),
     ],
 )
@@ -476,6 +478,14 @@ def test_weights_of_another_network(tmp_path, capsys):
     )
     assert f'the weights {WEIGHTS} do not fit the config' in line
     assert 'size mismatch for head.final_layer' in line
+    line = refused(
+        capsys,
+        PERSON,
+        out,
+        '--cfg-options',
+        'model.type=BottomupPoseEstimator',
+    )
+    assert 'top-down' in line
     checkpoint = torch.load(WEIGHTS)
     checkpoint['meta']['dataset_meta']['num_keypoints'] = 17
     torch.save(checkpoint, tmp_path / 'other.pth')
@@ -496,16 +506,26 @@ def test_covariances_need_a_decoder_that_has_them(tmp_path):
         run(PERSON, out, '--heatmap', *pose)
 
 
-def test_a_full_disk_is_an_error(person, tmp_path, capsys):
-    pictures = tmp_path / 'out/visualizations'
-    pictures.mkdir(parents=True)
-    out = f'--out={tmp_path / "out"}'
-    (pictures / 'person.jpg').symlink_to('/dev/full')
-    line = refused(capsys, PERSON, out)
-    assert 'person.jpg' in line and 'No space left' in line
+@pytest.fixture
+def small_files():
+    """No file can grow beyond 20 kB, as on a disk that is full then."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_a_full_disk_is_an_error(tmp_path, small_files, capsys):
+    line = refused(capsys, PERSON, f'--out={tmp_path}')
+    assert 'cannot write ' in line and 'person.jpg' in line
+    assert not (tmp_path / 'visualizations/person.jpg').exists()
+    assert predictions(tmp_path)['annotations'] == []
+
+
+def test_a_disk_that_fills_during_a_video(person, tmp_path, request, capsys):
     write_video(tmp_path / 'clip.mp4', 3 * [person])
-    (pictures / 'clip.mp4').symlink_to('/dev/full')
-    line = refused(capsys, tmp_path / 'clip.mp4', out)
+    request.getfixturevalue('small_files')
+    line = refused(capsys, tmp_path / 'clip.mp4', f'--out={tmp_path / "out"}')
     assert 'clip.mp4 was not written completely' in line
     # what was found is not lost
     assert len(predictions(tmp_path / 'out')['annotations']) == 3
