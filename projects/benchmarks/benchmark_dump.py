@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dark_codec  # noqa: I001  before MMPose: its shims
 import numpy as np
@@ -29,7 +26,7 @@ from xtcocotools.cocoeval import COCOeval
 from dark_codec.analysis.comparison import decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.analysis.resampling import CocoResampler
-from dark_codec.cli import UserError, run_tool
+from dark_codec.cli import UserError
 from dark_codec.dumps.format import DumpError, DumpInfo
 from dark_codec.dumps.patches import patch_radius
 from dark_codec.dumps.reader import FlipPoints, HeatmapDump
@@ -158,9 +155,12 @@ def memory() -> str:
     return f'{peak * 1024 / 1e9:.2f} GB'
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Size and speed of dumps')
+    parser = argparse.ArgumentParser(
+        'python -m projects.benchmarks dump',
+        description='Size and speed of dumps',
+    )
     parser.add_argument(
         '--out', type=Path, required=True, help='folder for the dump'
     )
@@ -173,15 +173,15 @@ def parse_args() -> argparse.Namespace:
         default=REAL_HEATMAPS,
         help='the heatmaps (default: %(default)s)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.people < 1:
         parser.error(f'--people must be positive, got {args.people}')
     return args
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     """Write, read, and print what it took."""
-    args = parse_args()
+    args = parse_args(argv)
     torch.set_num_threads(1)
     init_default_scope('mmpose')
     info = plan(args.people)
@@ -212,7 +212,3 @@ def main() -> None:
             assert shard.samples
     print(f'most memory: {memory()}')
     draw_of_coco(np.random.default_rng(0))
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -13,14 +13,12 @@ import copy
 import json
 import pickle
 import statistics
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import dark_codec  # noqa: F401, I001  before MMPose: its shims
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -30,9 +28,9 @@ from mmpose.registry import MODELS
 from dark_codec import apply_codec
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.markdown import markdown
-from dark_codec.cli import add_cfg_options
+from dark_codec.cli import UserError, add_cfg_options
 from dark_codec.openmmlab.engine.progress import track
-from projects.benchmarks.timing import wait_for
+from projects.benchmarks.timing import summary
 
 _VARIANTS = {'GenerateTarget': False, 'targets_on_device': True}
 # until the workers' queues are in a steady state
@@ -66,15 +64,19 @@ class Pipeline:
         samples = 0
         for number, batch in enumerate(self._batches()):
             if number == _SKIPPED_BATCHES:
-                wait_for(self.device)
+                self._wait()
                 start = time.perf_counter()
             data = self.preprocessor(batch, training=True)
             if number >= _SKIPPED_BATCHES:
                 samples += len(data['inputs'])
             if number + 1 == _SKIPPED_BATCHES + num_batches:
                 break
-        wait_for(self.device)
+        self._wait()
         return samples / (time.perf_counter() - start)
+
+    def _wait(self) -> None:
+        if self.device == 'cuda':
+            torch.cuda.synchronize()
 
     def bytes_per_sample(self) -> float:
         """Size of a pickled sample, its tensors included."""
@@ -87,11 +89,12 @@ class Pipeline:
         return statistics.mean(sizes)
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
+        'python -m projects.benchmarks pipeline',
         description='Time a data pipeline with targets rendered in the '
-        'workers, and on the device.'
+        'workers, and on the device.',
     )
     parser.add_argument('config', help='a config file with a DARKCodec')
     parser.add_argument(
@@ -108,7 +111,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, help='a json file for the results')
     add_cfg_options(parser)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.batches < 1 or args.turns < 2:
         parser.error('needs --batches of 1 and --turns of 2 at least')
     if not Path(args.config).is_file():
@@ -127,9 +130,7 @@ def measure(cfg: Config, turns: int, batches: int) -> dict[str, dict]:
             rates[name].append(pipeline.samples_per_second(batches))
     results = {}
     for name, pipeline in pipelines.items():
-        low, median, high = statistics.quantiles(
-            rates[name], n=4, method='inclusive'
-        )
+        median, low, high = summary(rates[name])
         results[name] = dict(
             samples_per_second=median,
             quartiles=[low, high],
@@ -138,9 +139,9 @@ def measure(cfg: Config, turns: int, batches: int) -> dict[str, dict]:
     return results
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     """Measure, and print a table."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
@@ -148,7 +149,7 @@ def main() -> None:
     try:
         results = measure(cfg, args.turns, args.batches)
     except ValueError as error:
-        raise SystemExit(f'error: {error}') from error
+        raise UserError(str(error)) from error
     loader = cfg.train_dataloader
     print(
         f'batches of {loader.batch_size}, {loader.num_workers} workers, '
@@ -163,7 +164,3 @@ def main() -> None:
     if args.out is not None:
         results = dict(machine=describe_machine(), **results)
         args.out.write_text(json.dumps(results, indent=1))
-
-
-if __name__ == '__main__':
-    main()
