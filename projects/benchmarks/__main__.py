@@ -10,9 +10,9 @@ from dark_codec.cli import run_tool
 
 COMMANDS = dict(
     codec='decoding and encoding beside MMPose',
-    transformers="ViTPose's and Sapiens2's processors, with use_dark and without",
+    transformers="transformers' processors, with use_dark and without",
     onnx='a decoder in an ONNX graph, beside its network',
-    pipeline='training data, with targets drawn in the workers or on the device',
+    pipeline='training data: targets of the workers, or of the device',
     profile='where the time of a test loop goes',
     dump='size of a dump of heatmaps, and what reading it costs',
 )

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import dark_codec  # noqa: I001  before MMPose: its shims
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
 from xtcocotools.cocoeval import COCOeval
 
+from dark_codec import __version__  # before MMPose, for its shims
 from dark_codec.analysis.comparison import decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.analysis.resampling import CocoResampler
@@ -38,6 +37,9 @@ from dark_codec.dumps.writer import (
 )
 from dark_codec.openmmlab.engine.progress import track
 from projects.shared_data import REAL_HEATMAPS, load
+
+# isort: split
+from mmpose.structures import PoseDataSample
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
 IMAGES, DETECTIONS = 5000, 21  # of COCO val; detections an image
@@ -67,7 +69,7 @@ def plan(people: int) -> DumpInfo:
         config_hash={},
         checkpoint='none',
         checkpoint_hash='none',
-        software=dict(dark_codec=dark_codec.__version__),
+        software=dict(dark_codec=__version__),
     )
 
 

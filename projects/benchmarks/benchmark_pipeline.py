@@ -17,20 +17,21 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import dark_codec  # noqa: F401, I001  before MMPose: its shims
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmpose.registry import MODELS
 
-from dark_codec import apply_codec
+from dark_codec import apply_codec  # before MMPose, for its shims
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.markdown import markdown
 from dark_codec.cli import UserError, add_cfg_options
 from dark_codec.openmmlab.engine.progress import track
 from projects.benchmarks.timing import summary
+
+# isort: split
+from mmpose.registry import MODELS
 
 _VARIANTS = {'GenerateTarget': False, 'targets_on_device': True}
 # until the workers' queues are in a steady state

@@ -19,9 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dark_codec  # noqa: I001  before MMPose: its shims
 from mmengine.runner import Runner
-from mmpose.registry import KEYPOINT_CODECS
 
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.markdown import markdown
@@ -32,6 +30,7 @@ from dark_codec.cli import (
     prepare,
 )
 from projects.benchmarks.cases import KERNELS
+from projects.benchmarks.methods import MSRAHeatmap
 from projects.benchmarks.stages import STAGES, Stopwatch, attach
 
 
@@ -58,7 +57,6 @@ def mmpose_codec(codec: dict) -> dict:
     """MMPose's DARK with the sizes of a DARKCodec."""
     sigma = codec['sigma']
     return dict(
-        type='MSRAHeatmap',
         input_size=codec['input_size'],
         heatmap_size=codec['heatmap_size'],
         sigma=sigma,
@@ -119,7 +117,7 @@ def main(argv: Sequence[str]) -> None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
     runner = build(args)
     ours = runner.model.head.decoder
-    theirs = KEYPOINT_CODECS.build(mmpose_codec(vars(ours)))
+    theirs = MSRAHeatmap(**mmpose_codec(vars(ours)))
     runner.test()  # warms up, and loads the checkpoint
     watch = attach(runner)
     codecs = {'DARKCodec': ours, 'MSRAHeatmap': theirs}
