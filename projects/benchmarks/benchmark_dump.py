@@ -19,12 +19,10 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from xtcocotools.cocoeval import COCOeval
 
 from dark_codec import __version__  # before MMPose, for its shims
 from dark_codec.analysis.comparison import decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
-from dark_codec.analysis.resampling import CocoResampler
 from dark_codec.cli import UserError
 from dark_codec.dumps.format import DumpError, DumpInfo
 from dark_codec.dumps.patches import patch_radius
@@ -42,7 +40,6 @@ from projects.shared_data import REAL_HEATMAPS, load
 from mmpose.structures import PoseDataSample
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
-IMAGES, DETECTIONS = 5000, 21  # of COCO val; detections an image
 DECODERS = {name: SHORT[name] for name in ('argmax', 'dark-max', 'fit')}
 
 
@@ -130,27 +127,6 @@ def timed(what: str) -> Iterator[None]:
     print(f'{what}: {time.process_time() - start:.2f} s', flush=True)
 
 
-def draw_of_coco(rng: np.random.Generator) -> None:
-    """Time one bootstrap draw of COCO's AP, from random matches."""
-    coco_eval = COCOeval(iouType='keypoints')
-    params = coco_eval.params
-    params.imgIds, params.catIds = list(range(IMAGES)), [1]
-    shape = len(params.iouThrs), DETECTIONS
-    coco_eval.evalImgs = [
-        dict(
-            dtScores=rng.random(DETECTIONS).tolist(),
-            dtMatches=np.where(rng.random(shape) < 0.1, 1, -1),
-            dtIgnore=np.zeros(shape, bool),
-            gtIgnore=np.zeros(rng.integers(0, 4)),
-        )
-        for _ in range(IMAGES * len(params.areaRng))
-    ]
-    resample = CocoResampler(coco_eval, [''] * 10)
-    drawn = rng.integers(0, IMAGES, IMAGES)
-    with timed(f'one draw of AP, {IMAGES} images of {DETECTIONS} detections'):
-        resample(drawn)
-
-
 def memory() -> str:
     """The most that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
@@ -213,4 +189,3 @@ def main(argv: Sequence[str]) -> None:
         for shard in dump.shards:
             assert shard.samples
     print(f'most memory: {memory()}')
-    draw_of_coco(np.random.default_rng(0))
