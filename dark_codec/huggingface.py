@@ -258,7 +258,7 @@ def _build(
         built = decoder
     else:
         cfg = decoder if isinstance(decoder, dict) else dict(type=decoder)
-        covariance = covariance or cfg.get('covariance', False)
+        covariance = covariance or bool(cfg.get('covariance'))
         if needed:
             cfg = dict(cfg, covariance=True)
         built = build_part(DECODERS, cfg, 'decoder', sigma)
