@@ -104,7 +104,7 @@ def folder(tmp_path_factory):
         'a file': [*tool, '--out=tiny.py'],
         'simcc': [TOOL, 'simcc.py', 'weights.pth', '--out=simcc'],
     }
-    benchmark = ['../projects/benchmarks/benchmark_dump.py', '--out=bench']
+    benchmark = ['../projects/benchmarks/__main__.py', 'dump', '--out=bench']
     for turn in ('writes', 'measures'):
         jobs[turn] = [*benchmark, '--people=300']
     call_all(jobs, folder)
