@@ -29,7 +29,7 @@ from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
 from dark_codec.analysis.machine import describe_machine
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import add_cfg_options
 from dark_codec.openmmlab.engine.progress import track
 from projects.benchmarks.timing import wait_for

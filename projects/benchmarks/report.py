@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.benchmarks.contestants import (
     ARGMAX_PASS,
     DARK,

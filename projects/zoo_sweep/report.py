@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from dark_codec.analysis.markdown import fill, markdown
+from dark_codec.analysis.report import fill, markdown
 
 _STATUSES = ('passed', 'failed', 'refused', 'skipped')
 _REASON_LENGTH = 110

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.report import fill
 from dark_codec.analysis.prediction import predict
 from projects.leeds_sports.study import runs, training
 from projects.leeds_sports.study.comparisons import (

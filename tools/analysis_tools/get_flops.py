@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import UserError, add_cfg_options, read_config, run_tool
 
 

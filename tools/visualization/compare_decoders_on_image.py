@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from dark_codec import DARKCodec
 from dark_codec.openmmlab.config.tree import find_all
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.analysis.prediction import DARK, DECODERS
 from dark_codec.cli import (
     UserError,
