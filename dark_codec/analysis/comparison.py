@@ -131,6 +131,7 @@ def _build_codecs(dump: HeatmapDump, decoders: Decoders) -> dict[str, Any]:
     }
 
 
+@quiet_metrics()
 def score_decoding(dump: HeatmapDump, decoding: Decoding) -> Score:
     """Score a decoding as ``tools/test.py`` would.
 
@@ -151,7 +152,7 @@ def score_decoding(dump: HeatmapDump, decoding: Decoding) -> Score:
         image_ids += [sample['img_id'] for sample in samples]
         evaluator.process(samples)
     kept = [list(metric.results) for metric in evaluator.metrics]
-    with TemporaryDirectory() as folder, quiet_metrics():
+    with TemporaryDirectory() as folder:
         for number, metric in enumerate(evaluator.metrics):
             if getattr(metric, 'outfile_prefix', '') is None:
                 metric.outfile_prefix = str(Path(folder) / str(number))

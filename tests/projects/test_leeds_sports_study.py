@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.analysis.report import fill
 from dark_codec.analysis.prediction import predict
+from dark_codec.analysis.report import fill
 from projects.leeds_sports.study import runs, training
 from projects.leeds_sports.study.comparisons import (
     TABLES,
