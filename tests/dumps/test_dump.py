@@ -1,7 +1,6 @@
 """Dumps of heatmaps: the tool, and what it writes."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,14 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
-from tiny_run import TOOLS, free_port, save_weights, write_config, write_data
+from tiny_run import (
+    TOOLS,
+    environment,
+    free_port,
+    save_weights,
+    write_config,
+    write_data,
+)
 
 from dark_codec import apply_codec
 from dark_codec.cli import UserError
@@ -100,22 +106,22 @@ def dump(*options, config='tiny.py', weights='weights.pth'):
     main([config, weights, f'--shard-size={SHARD}', *options])
 
 
-def start(folder, *options, config='tiny.py', processes=1):
-    """Start the tool as users do."""
-    command = [sys.executable]
-    if processes > 1:
-        command += ['-m', 'torch.distributed.run', '--nproc_per_node=2']
-        command += [f'--master_port={free_port()}']
-        options = [*options, '--launcher=pytorch']
-    command += [TOOLS / TOOL, config, 'weights.pth', '--full']
+TORCHRUN = ['-m', 'torch.distributed.run', '--nproc_per_node=2']
+
+
+def started(folder, out, config='tiny.py', launcher='none'):
+    """The tool in a process of its own, or in two."""
+    options = ['--full', f'--shard-size={SHARD}', f'--out={out}']
+    command = [TOOLS / TOOL, config, 'weights.pth', *options]
+    if launcher == 'pytorch':
+        torchrun = [*TORCHRUN, f'--master_port={free_port()}']
+        command = [*torchrun, *command, '--launcher=pytorch']
+    # where the hook of kill.py lies
+    path = f'{TOOLS.parent}:{TOOLS.parent / "tests"}'
     return subprocess.run(
-        [*command, f'--shard-size={SHARD}', *options],
+        [sys.executable, *command],
         cwd=folder,
-        env={
-            **os.environ,
-            'OMP_NUM_THREADS': '1',
-            'PYTHONPATH': f'{TOOLS.parent}:{TOOLS.parent / "tests"}',
-        },
+        env=environment(PYTHONPATH=path),
         capture_output=True,
         text=True,
         timeout=600,
@@ -191,9 +197,9 @@ def test_what_json_cannot_hold_is_refused():
 
 
 def test_what_was_killed_goes_on_to_the_same_dump(folder):
-    result = start(folder, '--out=killed', config='kill.py')
+    result = started(folder, 'killed', config='kill.py')
     assert result.returncode == -9, result.stderr
-    result = start(folder, '--out=killed')
+    result = started(folder, 'killed')
     assert result.returncode == 0, result.stderr
     assert 'killed is complete: 8 samples in 4 shards' in result.stdout
     # of 4 batches the first run had stored two
@@ -203,7 +209,7 @@ def test_what_was_killed_goes_on_to_the_same_dump(folder):
 
 
 def test_two_processes_dump_the_same(folder):
-    result = start(folder, '--out=two', processes=2)
+    result = started(folder, 'two', launcher='pytorch')
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.count('two is complete') == 1
     assert shards(folder / 'two') == shards(folder / 'full')
@@ -267,7 +273,7 @@ def test_the_benchmark_measures_what_it_wrote(tmp_path, data_root):
         result = subprocess.run(
             [sys.executable, *tool, '--out', tmp_path / 'bench'],
             cwd=TOOLS.parent,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=600,

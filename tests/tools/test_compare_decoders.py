@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from tiny_run import call, save_weights, write_config, write_data
+from tiny_run import save_weights, start, write_config, write_data
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
@@ -159,7 +159,7 @@ def test_every_short_name_is_in_the_docs():
 
 def test_as_users_start_it(folder):
     """A log gets neither progress bars nor what metrics print."""
-    result = call(
+    result = start(
         COMPARE,
         *('full', '--out=of_log', '--decoders', 'argmax', 'dark'),
         '--draws=10',

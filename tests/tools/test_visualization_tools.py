@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from tiny_run import call, write_config, write_data
+from tiny_run import start, write_config, write_data
 
 from dark_codec import apply_codec
 from dark_codec.cli import UserError, head_decoder
@@ -69,7 +69,7 @@ def test_targets_have_their_peaks_at_the_keypoints(
 
 def test_browse_targets(folder):
     config = write_config(folder / 'tiny.py', folder / 'data')
-    result = call(
+    result = start(
         'visualization/browse_targets.py',
         config,
         '--samples=4',
