@@ -202,7 +202,7 @@ def _draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
 
 
 def _panels(names: list[str], height: float) -> tuple[Figure, list[Axes]]:
-    """Make a panel for each metric, three a row, `height` inches high."""
+    """Make a panel for each metric, three per row, `height` inches high."""
     columns = min(len(names), 3)
     lines = -(-len(names) // columns)
     figure = Figure(

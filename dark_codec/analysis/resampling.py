@@ -43,7 +43,7 @@ def quiet_metrics() -> Iterator[None]:
 
 
 class SampleResampler:
-    """Any metric that keeps one result a sample: PCK, PCKh, NME, EPE, AUC.
+    """Any metric that keeps one result per sample: PCK, PCKh, NME, EPE, AUC.
 
     Args:
         metric (BaseMetric): Of the dataset.

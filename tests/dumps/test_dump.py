@@ -94,12 +94,15 @@ def folder(tmp_path_factory):
         folder / 'wide.py', data, extra="model['backbone']['depth'] = 34\n"
     )
     save_weights(folder / 'wide.py', folder / 'wide.pth')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes: sums in the same order
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         dump('--full', '--out=full')
         dump('--full', '--out=half', '--dtype=float16')
         dump('--out=patch', '--dtype=float16')
         yield folder
+    torch.set_num_threads(threads)
 
 
 def dump(*options, config='tiny.py', weights='weights.pth'):
@@ -267,7 +270,7 @@ def test_refusals(folder, options, files, expected):
     assert folder.name in ('full', 'occupied') or not list(folder.glob('*'))
 
 
-def test_the_benchmark_measures_what_it_wrote(tmp_path, data_root):
+def test_the_benchmark_measures_what_it_wrote(tmp_path):
     tool = ['-m', 'projects.benchmarks.benchmark_dump', '--people=300']
     for _ in ('writes', 'measures'):
         result = subprocess.run(
@@ -414,10 +417,7 @@ def run_in_process(config, checkpoint, folder, shard_size=SHARD):
     hashes = hash_config(cfg)
     apply_codec(cfg)
     info = plan_dump(cfg, hashes, 'full', 'float32', shard_size)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the commands: sums in the same order
     dump_heatmaps(cfg, folder / 'dump', info)
-    torch.set_num_threads(threads)
     return HeatmapDump(folder / 'dump')
 
 
