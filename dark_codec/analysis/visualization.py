@@ -1,4 +1,4 @@
-"""Drawings on matplotlib axes: heatmaps, keypoints, covariances.
+"""Drawings on matplotlib axes: pictures, heatmaps, keypoints.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Ellipse
 from torch import Tensor
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
@@ -152,45 +151,6 @@ def overlay_heatmap(
     matrix = np.column_stack([np.diag(scale), first + scale / 2])
     values = cv2.warpAffine(values, matrix, (width, height))
     ax.imshow(values, cmap='inferno', vmin=0, vmax=1, alpha=opacity * values)
-    return ax
-
-
-def draw_covariances(
-    ax: Axes,
-    points: np.ndarray,
-    covariances: np.ndarray,
-    color: str = COLORS[4],
-) -> Axes:
-    """Draw ellipses of one standard deviation round points.
-
-    Args:
-        ax (Axes): Where to draw.
-        points (np.ndarray): Points (x, y) in px of the axes, (K, 2).
-        covariances (np.ndarray): In the square of these px, (K, 2, 2), x
-            first. One that is not finite is left out: nothing is known.
-        color (str): Of the lines.
-
-    Returns:
-        Axes: ``ax``.
-    """
-    for point, covariance in zip(points, covariances):
-        if not np.isfinite(covariance).all():
-            continue
-        variances, directions = np.linalg.eigh(covariance)
-        width, height = 2 * np.sqrt(np.maximum(variances, 0))
-        right, down = directions[:, 0]
-        x, y = point
-        ax.add_patch(
-            Ellipse(
-                (x, y),
-                width,
-                height,
-                angle=np.degrees(np.arctan2(down, right)),
-                fill=False,
-                edgecolor=color,
-                linewidth=1.2,
-            )
-        )
     return ax
 
 

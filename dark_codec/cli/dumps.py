@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump
 from .arguments import parse_cfg_options
+from .checks import describe_missing_data
 from .errors import UserError
-from .missing_data import describe_missing_data
 
 
 def open_dump(folder: str, options: Sequence[str] | None) -> HeatmapDump:

@@ -25,9 +25,9 @@ from ..deployment import (
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
 from ..openmmlab.engine.weights import load_weights
-from .config import carry_codec, check_checkpoint
+from .checks import check_checkpoint, describe_bad_metainfo
+from .config import carry_codec
 from .errors import UserError
-from .metainfo import describe_bad_metainfo
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 
@@ -146,7 +146,6 @@ def _metainfo_of(cfg: Config) -> dict:
 
 def export_checked(
     module: ExportedDecoder | ExportedEstimator,
-    settings: dict,
     names: list[str] | None,
     out: Path,
     heatmaps: bool,
@@ -155,7 +154,6 @@ def export_checked(
 
     Args:
         module: What to export.
-        settings: Of the codec.
         names: Of the keypoints, if they are known.
         out: The file.
         heatmaps: Whether an estimator's graph gives its heatmaps, too.
@@ -170,7 +168,7 @@ def export_checked(
             'holds less than 2 GB'
         )
     print('Exporting, up to a minute for a large network ...', flush=True)
-    graph = export_onnx(module, describe(module, settings, names))
+    graph = export_onnx(module, describe(module, names))
     print('Running it in onnxruntime against PyTorch ...', flush=True)
     try:
         differences = check_onnx(graph, module)
