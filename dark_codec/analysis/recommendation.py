@@ -111,20 +111,20 @@ def choose(scores: Mapping[str, Score], draws: int = 500) -> list[Choice]:
     names = same[0].names
     images = np.arange(same[0].images)
     first_half = np.stack([resampler(images[::2]) for resampler in same])
-    # where all are equal, as where nothing was found, there is no best one
-    told_apart = np.ptp(first_half, 0) > 0  # not NaN either
-    best = {
-        i: int(
-            first_half[:, i].argmin()
-            if _lower_is_better(names[i])
-            else first_half[:, i].argmax()
-        )
-        for i in [i for i, name in enumerate(names) if name.count('/') <= 1]
-        if told_apart[i]
-    }
-    best = dict(list(best.items())[:_SHOWN])
-    if not best:
+    # where all are equal, as where nothing was found, none is the best; a
+    # number that these images do not define is NaN, which is not > 0 either
+    shown = [
+        i
+        for i, name in enumerate(names)
+        if name.count('/') <= 1 and np.ptp(first_half[:, i]) > 0
+    ][:_SHOWN]
+    if not shown:
         return []
+    best = {}
+    for i in shown:
+        values = first_half[:, i]
+        lower = _lower_is_better(names[i])
+        best[i] = int(values.argmin() if lower else values.argmax())
     rows = sorted({0, *best.values()})
     estimate = bootstrap(
         lambda images: paired([same[row] for row in rows], images),

@@ -99,9 +99,12 @@ def write_head(folder: Path, info: DumpInfo, config: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder)  # of a run that was killed
-    for name, text in ((CONFIG_FILE, config), (INFO_FILE, info.to_json())):
-        if not (folder / name).exists():
-            AtomicLocalBackend().put_text(text, folder / name)
+    backend = AtomicLocalBackend()
+    new = not (folder / INFO_FILE).exists()
+    if new or not (folder / CONFIG_FILE).exists():
+        backend.put_text(config, folder / CONFIG_FILE)
+    if new:
+        backend.put_text(info.to_json(), folder / INFO_FILE)
 
 
 def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
@@ -118,10 +121,13 @@ def _is_whole(shard: Shard) -> bool:
         with zipfile.ZipFile(shard.path) as archive:
             if not archive.testzip():
                 return True
-        reason = f'{shard.path} is damaged'
-    except (DumpError, zipfile.BadZipFile, OSError, EOFError) as error:
-        reason = str(error)
-    print_log(f'{reason}; it will be renewed', logger='current', level=WARNING)
+    except (DumpError, zipfile.BadZipFile, OSError, EOFError):
+        pass
+    print_log(
+        f'{shard.path} is damaged, or of another dump, and will be renewed',
+        logger='current',
+        level=WARNING,
+    )
     return False
 
 
