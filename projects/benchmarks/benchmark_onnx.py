@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 
 from dark_codec.analysis.machine import describe_machine
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import add_cfg_options, read_config
 from dark_codec.cli.export import (
     build_codec,

@@ -27,7 +27,7 @@ from mmengine.runner import Runner
 
 from dark_codec import apply_codec  # before MMPose, for its shims
 from dark_codec.analysis.machine import describe_machine
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import UserError, add_cfg_options, read_config
 from dark_codec.openmmlab.engine.progress import track
 from projects.benchmarks.timing import summary

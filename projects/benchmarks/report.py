@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.benchmarks.timing import Timing
 
 CHECKS = dict(
