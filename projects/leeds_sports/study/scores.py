@@ -143,12 +143,12 @@ def draw(axes: Axes, title: str, scored: Scored) -> None:
         np.arange(len(scored.oks))[:, None], scored.oks.shape
     )
     chosen = scored.labelled
-    for number, label in enumerate(list(SCORES)[:2]):
+    for place, label in enumerate(list(SCORES)[:2]):
         curve = reliability(
             scored.scores[label][chosen], scored.oks[chosen], image[chosen]
         )
         value, low, high = curve.measured
-        some = curve.count > 0
+        some = curve.number > 0
         lines = axes.errorbar(
             curve.predicted[some],
             value[some],
@@ -158,8 +158,8 @@ def draw(axes: Axes, title: str, scored: Scored) -> None:
             label=label,
         )
         # below, the share of keypoints in each bin
-        share = curve.count / curve.count.sum()
-        left = np.arange(0, 1, 0.1) + 0.045 * number
+        share = curve.number / curve.number.sum()
+        left = np.arange(0, 1, 0.1) + 0.045 * place
         axes.bar(left, share, 0.045, align='edge', color=lines[0].get_color())
     axes.plot([0, 1], [0, 1], ':', color='grey')
     axes.set(xlabel='score', ylabel='measured OKS', title=title)
