@@ -116,6 +116,30 @@ def calibration_error(
     return float(np.abs(gap).sum() / len(scores))
 
 
+def gaps_by_image(
+    scores: np.ndarray,
+    measured: np.ndarray,
+    image: np.ndarray,
+    bins: int = BINS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :func:`calibration_error` sums, for resampled images.
+
+    Args:
+        scores (np.ndarray): Predicted OKS, (M,).
+        measured (np.ndarray): Measured OKS, (M,).
+        image (np.ndarray): Identifier of each keypoint's image, (M,).
+        bins (int): Number of bins of equal width. Defaults to 10.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Of I images, sorted: the number of
+        keypoints, (I,), and by bin the sum of score less OKS, (I, bins).
+    """
+    images, row = np.unique(image, return_inverse=True)
+    place = row * bins + _bin(scores, bins)
+    gaps = np.bincount(place, scores - measured, len(images) * bins)
+    return np.bincount(row), gaps.reshape(-1, bins)
+
+
 def rank_correlation(scores: np.ndarray, measured: np.ndarray) -> float:
     """Return Spearman's rank correlation; NaN where one is constant."""
     _check(scores, measured)

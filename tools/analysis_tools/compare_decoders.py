@@ -1,4 +1,4 @@
-"""Decode a heatmap dump in several ways, and score them.
+"""Decode a heatmap dump in several ways, and compare decoders or scores.
 
 Reads what ``dump_heatmaps.py`` has written, and needs neither the network nor
 the pictures, but the annotations that the dataset's metrics read. Writes
@@ -8,6 +8,10 @@ A decoder is a short name (argmax, shift, shift-eq1, taylor, dark, dark-max,
 fit), a registered name, either of them with settings
 (``dark-max:modulation.kernel_size=11``), or a dict. The first one is what
 the others are compared with.
+
+With --scores, writes scores.md, scores.json and a reliability diagram instead:
+the height of the peak and the expected OKS, against the OKS that keypoints
+turn out to have.
 """
 
 from __future__ import annotations
@@ -51,6 +55,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'sizes (default: 3 to 17)',
     )
     parser.add_argument(
+        '--scores',
+        action='store_true',
+        help='compare scores in place of decoders (default decoders: dark, '
+        'of patches dark-max, and fit)',
+    )
+    parser.add_argument(
+        '--pck',
+        type=float,
+        metavar='THRESHOLD',
+        help='with --scores: measure by PCK, with this share of the longer '
+        "side of a person's box, in place of OKS",
+    )
+    parser.add_argument(
         '--draws',
         type=int,
         default=500,
@@ -65,12 +82,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.draws < 0:
         parser.error(f'--draws must not be negative, got {args.draws}')
+    swept = args.sweep_sigma is not None or args.sweep_kernel_size is not None
+    if args.scores and (swept or not args.draws):
+        parser.error('--scores takes no sweeps, and needs --draws')
+    if args.pck is not None and not (args.scores and args.pck > 0):
+        parser.error('--pck goes with --scores, and must be positive')
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare, and write the report."""
     args = parse_args(argv)
+    if args.scores:
+        compare_scores(args)
+    else:
+        compare_decoders(args)
+
+
+def compare_decoders(args: argparse.Namespace) -> None:
+    """Compare decoders by the dataset's metrics."""
     # late: --help needs none of them
     from dark_codec.analysis import comparison_report as pages
     from dark_codec.analysis.comparison import check_decoders, compare
@@ -109,6 +139,45 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(summary, advice, sep='\n')
     print(f'More in {args.out / "report.md"} and report.json')
+
+
+def compare_scores(args: argparse.Namespace) -> None:
+    """Compare the height of the peak with the expected OKS."""
+    from dark_codec.analysis import score_comparison as scores
+    from dark_codec.analysis import score_report as pages
+    from dark_codec.analysis.decoders_by_name import chosen_decoders
+    from dark_codec.analysis.report import write_report
+    from dark_codec.cli import UserError, check_folder
+    from dark_codec.cli.dumps import open_dump
+    from dark_codec.dumps.format import DumpError
+
+    dump = open_dump(args.dump, args.cfg_options)
+    dark = 'dark' if dump.info.kind == 'full' else 'dark-max'
+    names = args.decoders or [dark, 'fit']
+    try:
+        decoders, _ = chosen_decoders(dump.info, names, None, None)
+        truth = scores.read_truth(dump, args.pck)
+        codecs = scores.build_codecs(dump, decoders, truth)
+    except ValueError as error:
+        raise UserError(f'--scores: {error}') from error
+    check_folder('--out', str(args.out))
+    try:
+        found = scores.compare_scores(dump, codecs, truth, args.draws)
+    except DumpError as error:
+        raise UserError(str(error)) from error
+    write_report(
+        args.out,
+        'scores',
+        pages.page(dump, truth, found, args.draws),
+        pages.as_record(dump, truth, found, args.draws),
+        dict(
+            reliability=pages.draw_reliability(
+                found, pages.measure_name(truth)
+            )
+        ),
+    )
+    print(pages.overall_table(found), pages.fit_table(found), sep='\n')
+    print(f'More in {args.out / "scores.md"} and scores.json')
 
 
 if __name__ == '__main__':
