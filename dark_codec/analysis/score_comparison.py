@@ -1,7 +1,9 @@
 """Compare scores on a dump: the height of the peak against expected OKS.
 
-What is measured is the OKS of each keypoint, with the data set's sigmas and
-the annotated areas, or whether it is within a PCK threshold.
+What is measured is the OKS of each keypoint, with the data set's sigmas, or
+whether it is within a PCK threshold. The area of a person is the annotated one
+where the config has a CocoMetric that uses it, else 0.53 of the box, as in
+COCO's evaluation without areas.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ def read_truth(dump: HeatmapDump, pck: float | None = None) -> Truth:
             'with a threshold such as --pck 0.2'
         )
     size = tuple(dump.info.codec['heatmap_size'])
+    annotated = _uses_annotated_areas(dump)
     points, labelled, images, areas, sides = [], [], [], [], []
     for shard in dump.shards:
         points.append(shard.truth_on_heatmap())
@@ -100,7 +103,9 @@ def read_truth(dump: HeatmapDump, pck: float | None = None) -> Truth:
             crop = np.prod(sample['input_scale'])
             box = sample['gt_instances']['bboxes'][0]
             width, height = box[2:] - box[:2]
-            area = _annotated_area(sample) or _AREA_OF_BOX * width * height
+            area = _AREA_OF_BOX * width * height
+            if annotated:
+                area = sample['raw_ann_info']['area']
             areas.append(area / crop * np.prod(size))
             longer = max(width, height) / sample['input_scale'][0]
             sides.append(longer * size[0])
@@ -127,11 +132,14 @@ def read_truth(dump: HeatmapDump, pck: float | None = None) -> Truth:
     )
 
 
-def _annotated_area(sample: dict) -> float | None:
-    """Return the area of the person in image px^2, if it is annotated."""
-    raw = sample.get('raw_ann_info')
-    raw = raw[0] if isinstance(raw, (list, tuple)) and raw else raw
-    return raw.get('area') if isinstance(raw, dict) else None
+def _uses_annotated_areas(dump: HeatmapDump) -> bool:
+    cfg = dump.config.test_evaluator
+    metrics = cfg.get('metrics', cfg) if isinstance(cfg, dict) else cfg
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    return any(
+        metric['type'] == 'CocoMetric' and metric.get('use_area', True)
+        for metric in metrics
+    )
 
 
 def _equivalent_sigmas(

@@ -1,4 +1,4 @@
-"""Compare scores on dumps of the study's networks: table and picture.
+"""Compare scores on dumps of the study's networks: tables and picture.
 
 Make a dump of each network first, with whole heatmaps and the flip test:
 
@@ -7,188 +7,125 @@ Make a dump of each network first, with whole heatmaps and the flip test:
     python -m projects.leeds_sports.study.scores DUMP [DUMP ...]
 
 OKS takes the data set's sigmas, and as COCO's evaluation does without an area
-0.53 of a person's box.
+0.53 of a person's box. With --distorted, heatmaps are distorted before they
+are decoded, as by networks that predict no mean of Gaussians.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from dark_codec.analysis.markdown import markdown
-from matplotlib.axes import Axes
-from xtcocotools.coco import COCO
-from xtcocotools.cocoeval import COCOeval
+from mmengine.registry import init_default_scope
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
-from dark_codec import ExpectedOKS, HeatmapHeight, TaylorDecoder
-from dark_codec.analysis.calibration import (
-    calibration,
-    oks,
-    reliability,
+from dark_codec import ExpectedOKS, TaylorDecoder
+from dark_codec.analysis.calibration import calibration_error
+from dark_codec.analysis.decoders_by_name import SHORT
+from dark_codec.analysis.report import markdown
+from dark_codec.analysis.resampling import rank_people
+from dark_codec.analysis.score_comparison import (
+    build_codecs,
+    compare_scores,
+    read_truth,
 )
+from dark_codec.analysis.score_report import draw_reliability, overall_table
 from dark_codec.dumps.reader import HeatmapDump
-from dark_codec.openmmlab.datasets import LSPDataset
 
 IMAGE = Path(__file__).resolve().parent / 'results' / 'scores.png'
-SIGMAS = np.array(LSPDataset.METAINFO['sigmas'])
-SCORES = {
-    'height': HeatmapHeight(),
-    'expected OKS': ExpectedOKS(SIGMAS),
-    'expected OKS, spread 1': ExpectedOKS(SIGMAS, spread=1.0),
+
+
+def _blur(share: float) -> Callable[[Tensor, float], Tensor]:
+    def blur(maps: Tensor, sigma: float) -> Tensor:
+        width = share * sigma
+        blurred = gaussian_filter(
+            maps.numpy(), (0, 0, width, width), mode='constant'
+        )
+        return torch.from_numpy(blurred)
+
+    return blur
+
+
+def _noise(level: float) -> Callable[[Tensor, float], Tensor]:
+    def add(maps: Tensor, sigma: float) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return maps + level * torch.randn(maps.shape, generator=generator)
+
+    return add
+
+
+# of heatmaps, with the training sigma in px
+DISTORTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    'as predicted': lambda maps, sigma: maps,
+    '10 % lower': lambda maps, sigma: 0.9 * maps,
+    '20 % lower': lambda maps, sigma: 0.8 * maps,
+    '10 % higher': lambda maps, sigma: 1.1 * maps,
+    '25 % higher': lambda maps, sigma: 1.25 * maps,
+    'blurred by half a sigma': _blur(0.5),
+    'blurred by a sigma': _blur(1.0),
+    'square root (too wide)': lambda maps, sigma: maps.clamp(min=0) ** 0.5,
+    'to the power of 1.5 (too narrow)': lambda maps, sigma: (
+        maps.clamp(min=0) ** 1.5
+    ),
+    'sigmoid(10 h - 5)': lambda maps, sigma: torch.sigmoid(10 * maps - 5),
+    'cut off at 0.5': lambda maps, sigma: maps.clamp(max=0.5),
+    '5 % of white noise': _noise(0.05),
+    '10 % of white noise': _noise(0.1),
 }
-# of a box: COCOeval's with use_area=False
-AREA = 0.53
 
 
-class Scored(NamedTuple):
-    """A dump of I images: (I, K), and ``scores`` (I, K) by name."""
-
-    oks: np.ndarray
-    labelled: np.ndarray
-    scores: dict[str, np.ndarray]
-
-
-def score_dump(dump: HeatmapDump) -> Scored:
-    """Decode a dump by DARK, with every score."""
-    size, sigma = dump.info.codec['heatmap_size'], dump.info.codec['sigma']
-    shards = []
-    for shard in dump.shards:
-        decoded = TaylorDecoder(sigma=sigma, covariance=True)(shard.heatmaps())
-        scores = [s(decoded, tuple(size), sigma) for s in SCORES.values()]
-        boxes = np.concatenate(
-            [sample['gt_instances']['bboxes'] for sample in shard.samples]
-        )
-        scales = np.array([sample['input_scale'] for sample in shard.samples])
-        share = (boxes[:, 2:] - boxes[:, :2]).prod(1) / scales.prod(1)
-        area = AREA * share * np.prod(size)
-        distance = np.linalg.norm(
-            decoded.points.numpy() - shard.truth_on_heatmap(), axis=2
-        )
-        found = oks(distance, 2 * SIGMAS * np.sqrt(area)[:, None])
-        shards.append((found, shard.labelled, torch.stack(scores).numpy()))
-    return Scored(
-        np.concatenate([shard[0] for shard in shards]),
-        np.concatenate([shard[1] for shard in shards]),
-        dict(zip(SCORES, np.concatenate([s[2] for s in shards], 1))),
-    )
-
-
-def average_precision(person_oks: np.ndarray, scores: np.ndarray) -> float:
-    """AP of one person an image, ranked by the mean score above 0.2.
-
-    Computed by COCOeval, of persons of one keypoint that has their OKS.
-    """
-    counted = scores > 0.2
-    person = (scores * counted).sum(1) / counted.sum(1).clip(min=1)
-    ids = range(1, len(person) + 1)
-    common = dict(category_id=1, iscrowd=0, area=1.0, bbox=[0, 0, 1, 1])
-    far = np.sqrt(-2 * np.log(np.maximum(person_oks, 1e-12)))
-    coco, sigma = COCO(), 0.5  # a tolerance of 1
-    coco.dataset = dict(
-        images=[dict(id=i) for i in ids],
-        categories=[dict(id=1)],
-        annotations=[
-            dict(
-                common, id=i, image_id=i, num_keypoints=1, keypoints=[0, 0, 2]
-            )
-            for i in ids
-        ],
-    )
-    found = [
-        dict(common, image_id=i, keypoints=[d, 0, 1], score=float(s))
-        for i, d, s in zip(ids, far, person)
-    ]
-    with redirect_stdout(StringIO()):
-        coco.createIndex()
-        evaluation = COCOeval(
-            coco, coco.loadRes(found), 'keypoints', np.array([sigma])
-        )
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return 100 * evaluation.stats[0]
-
-
-def rows_of(name: str, scored: Scored) -> list[list[str]]:
-    """Return a dump's rows of the table."""
-    labelled = scored.labelled
-    person = (scored.oks * labelled).sum(1) / labelled.sum(1)
-    perfect = average_precision(person, person[:, None])
+def distorted_table(dump: HeatmapDump) -> str:
+    """Return ECE and AP of both scores, by DARK, for each distortion."""
+    truth = read_truth(dump)
+    size = tuple(dump.info.codec['heatmap_size'])
+    sigma = dump.info.codec['sigma']
+    decoder = TaylorDecoder(sigma=sigma, covariance=True)
+    expected_oks = ExpectedOKS(truth.sigmas.tolist())
+    maps = torch.cat([shard.heatmaps() for shard in dump.shards])
     rows = []
-    for label, scores in scored.scores.items():
-        c = calibration(scores[labelled], scored.oks[labelled])
-        ap = average_precision(person, scores)
-        rows.append(
-            [
-                f'{name}: {label}',
-                f'{ap:.1f} (of {perfect:.1f})',
-                f'{c.rank:.2f}',
-                f'{c.error:.3f}',
-                f'{c.score:.2f} / {c.measured:.2f}',
-            ]
-        )
-    return rows
-
-
-def draw(axes: Axes, title: str, scored: Scored) -> None:
-    """Draw the reliability of height and of expected OKS."""
-    image = np.broadcast_to(
-        np.arange(len(scored.oks))[:, None], scored.oks.shape
-    )
-    chosen = scored.labelled
-    for place, label in enumerate(list(SCORES)[:2]):
-        curve = reliability(
-            scored.scores[label][chosen], scored.oks[chosen], image[chosen]
-        )
-        value, low, high = curve.measured
-        some = curve.number > 0
-        lines = axes.errorbar(
-            curve.predicted[some],
-            value[some],
-            np.stack([value - low, high - value])[:, some],
-            marker='o',
-            capsize=2,
-            label=label,
-        )
-        # below, the share of keypoints in each bin
-        share = curve.number / curve.number.sum()
-        left = np.arange(0, 1, 0.1) + 0.045 * place
-        axes.bar(left, share, 0.045, align='edge', color=lines[0].get_color())
-    axes.plot([0, 1], [0, 1], ':', color='grey')
-    axes.set(xlabel='score', ylabel='measured OKS', title=title)
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect='equal')
-    axes.legend(loc='upper left', fontsize=8)
+    for name, distort in DISTORTIONS.items():
+        decoded = decoder(distort(maps, sigma))
+        measured = truth.measure(decoded.points.numpy())
+        error, ap = [], []
+        for scores in (decoded.scores, expected_oks(decoded, size, sigma)):
+            found, chosen = scores.numpy(), truth.labelled
+            error.append(calibration_error(found[chosen], measured[chosen]))
+            people = rank_people(measured, chosen, found, truth.image)
+            ap.append(100 * people(np.arange(people.images))[0])
+        cells = [f'{e:.3f}' for e in error]
+        rows.append([name, *cells, f'{ap[1] - ap[0]:+.1f}'])
+    header = ['heatmaps', 'ECE, height', 'ECE, expected OKS']
+    return markdown([*header, 'AP against height'], rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print the table, and draw the picture."""
+    """Print the tables, and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('dumps', nargs='+', type=Path, help='of networks')
     parser.add_argument('--image', type=Path, default=IMAGE)
-    args = parser.parse_args(argv)
-    figure, axes = plt.subplots(
-        1,
-        len(args.dumps),
-        figsize=(4.2 * len(args.dumps), 4.2),
-        squeeze=False,
-        layout='constrained',
+    parser.add_argument('--draws', type=int, default=500)
+    parser.add_argument(
+        '--distorted', action='store_true', help='distort the heatmaps'
     )
-    rows = []
-    for path, ax in zip(args.dumps, axes[0]):
-        scored = score_dump(HeatmapDump(path))
-        rows += rows_of(path.name, scored)
-        draw(ax, path.name, scored)
-    header = ['network: score', 'AP', 'rank', 'ECE', 'mean score / OKS']
-    print(markdown(header, rows))
-    args.image.parent.mkdir(exist_ok=True)
-    figure.savefig(args.image, dpi=110)
+    args = parser.parse_args(argv)
+    init_default_scope('mmpose')
+    results = {}
+    for path in args.dumps:
+        dump = HeatmapDump(path)
+        if args.distorted:
+            print(f'{path.name}\n\n{distorted_table(dump)}\n')
+            continue
+        truth = read_truth(dump)
+        codecs = build_codecs(dump, {path.name: SHORT['dark']}, truth)
+        results.update(compare_scores(dump, codecs, truth, args.draws))
+    if results:
+        print(overall_table(results))
+        args.image.parent.mkdir(exist_ok=True)
+        draw_reliability(results, 'OKS').savefig(args.image, dpi=110)
 
 
 if __name__ == '__main__':
