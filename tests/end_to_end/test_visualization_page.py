@@ -54,7 +54,7 @@ def rows(printed):
     return {r[0].strip(): [float(x) for x in r[1:]] for r in cells[2:]}
 
 
-@pytest.mark.parametrize('name', ['targets.jpg', 'decoders.png', 'logs.png'])
+@pytest.mark.parametrize('name', ['targets.jpg', 'decoders.png'])
 def test_the_pictures_are_drawn_as_shown(done, name):
     drawn = cv2.imread(str(done.folder / name))
     shown = cv2.imread(str(ROOT / 'docs/images/visualization' / name))
