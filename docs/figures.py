@@ -301,7 +301,7 @@ def _errors_by_place(ax: Axes) -> None:
     ax.set(
         xlabel='where in a heatmap pixel the joint lies, px from its centre',
         ylabel='error, heatmap px (1 is 4 px of the input)',
-        title='What each way of reading it is off by',
+        title='Error of three decoders',
         xlim=(-0.5, 0.5),
     )
     ax.legend(loc='upper right')

@@ -20,3 +20,14 @@ document.addEventListener('DOMContentLoaded', () => {
     pre.parentElement.append(button);
   }
 });
+
+// A picture opens in its own size.
+document.addEventListener('DOMContentLoaded', () => {
+  for (const picture of document.querySelectorAll('article img')) {
+    if (picture.closest('a')) continue;
+    const link = document.createElement('a');
+    link.href = picture.src;
+    picture.replaceWith(link);
+    link.append(picture);
+  }
+});
