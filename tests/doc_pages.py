@@ -115,10 +115,13 @@ def check_command(words, monkeypatch):
     """Fail if such a call cannot be meant."""
     call = ' '.join(words)
     script, *arguments = words[1:]
-    if script in ('-c', '-m'):
-        assert script == '-c' or find_spec(arguments[0].partition('.')[0])
+    if script == '-m' and arguments[0].startswith('projects.'):
+        folder, arguments = arguments[0].replace('.', '/'), arguments[1:]
+        script = f'{folder}/__main__.py'
+    elif script == '-m':
+        assert find_spec(arguments[0].partition('.')[0]), call
         return
-    if '$' in script:
+    if script == '-c' or '$' in script:
         return
     assert (ROOT / script).is_file(), f'{call}: no {script}'
     before = ['', *arguments]
@@ -127,7 +130,7 @@ def check_command(words, monkeypatch):
         of_repository = value.split('/')[0] in (*FOLDERS, 'docs')
         if of_repository and not {previous, option} & OUTPUTS:
             assert (ROOT / value).exists(), f'{call}: no {value}'
-    if script.endswith('.py'):
+    if script.endswith('.py') and parser_of(script):
         parse(script, arguments, call, monkeypatch)
         return
     known = (ROOT / script).read_text()
@@ -141,8 +144,9 @@ def check_command(words, monkeypatch):
 
 @cache
 def parser_of(script):
-    """The function of a script that reads its command line."""
-    return runpy.run_path(str(ROOT / script), run_name='read')['parse_args']
+    """The function of a script that reads its command line, if it has one."""
+    names = runpy.run_path(str(ROOT / script), run_name='read')
+    return names.get('parse_args')
 
 
 def parse(script, arguments, call, monkeypatch):

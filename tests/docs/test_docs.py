@@ -180,6 +180,9 @@ def test_figures_of_the_concepts_are_drawn_again(tmp_path):
         'python tools/train.py configs/no_such.py',
         'bash tools/dist_train.sh CONFIG 8 --no-such-option',
         'python -m no_such_module',
+        'python -m projects.no_such',
+        'python -m projects.topdown_demo PHOTO.jpg --no-such-option',
+        'python -m projects.zoo_sweep --no-such-option',
     ],
 )
 def test_wrong_commands_would_be_found(call, monkeypatch):
