@@ -21,6 +21,7 @@ import shlex
 import sys
 from functools import cache
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -155,7 +156,8 @@ def parse(script, arguments, call, monkeypatch):
         patch.chdir(ROOT)
         patch.setattr(sys, 'argv', [script, *arguments])
         try:
-            parser_of(script)()
+            parser = parser_of(script)
+            parser(*[arguments] * len(signature(parser).parameters))
         except SystemExit as end:
             assert not end.code, f'{call}: refused by its parser'
 
