@@ -31,7 +31,7 @@ from mmengine.runner import Runner
 from mmpose.registry import KEYPOINT_CODECS
 
 from dark_codec.analysis.machine import describe_machine
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import (
     UserError,
     add_common_arguments,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dark_codec.analysis.bootstrap import Estimate
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 
 from .evaluation import Score
 
