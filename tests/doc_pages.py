@@ -117,8 +117,9 @@ def check_command(words, monkeypatch):
     call = ' '.join(words)
     script, *arguments = words[1:]
     if script == '-m' and arguments[0].startswith('projects.'):
-        folder, arguments = arguments[0].replace('.', '/'), arguments[1:]
-        script = f'{folder}/__main__.py'
+        module, arguments = arguments[0].replace('.', '/'), arguments[1:]
+        is_folder = (ROOT / module).is_dir()
+        script = f'{module}/__main__.py' if is_folder else f'{module}.py'
     elif script == '-m':
         assert find_spec(arguments[0].partition('.')[0]), call
         return
@@ -135,6 +136,10 @@ def check_command(words, monkeypatch):
         parse(script, arguments, call, monkeypatch)
         return
     known = (ROOT / script).read_text()
+    if script.endswith('__main__.py'):  # its commands are in other modules
+        known = ''.join(
+            path.read_text() for path in (ROOT / script).parent.glob('*.py')
+        )
     if launched := re.search(r'\b(train|test)\.py', known):
         known += (ROOT / 'dark_codec/cli/arguments.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
