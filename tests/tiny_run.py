@@ -4,20 +4,24 @@ For tests of how a run starts, distributes and saves; what it learns is
 tested on real photographs elsewhere. The tools are called as users call them.
 """
 
+import io
 import json
 import multiprocessing
 import os
+import runpy
 import socket
 import stat
 import subprocess
 import sys
+import traceback
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from forked_python import forked_python
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -30,6 +34,7 @@ from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
+PRELOADED = ['dark_codec', 'mmpose.apis']
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
 )
@@ -204,24 +209,69 @@ def be_one_of_two(rank, port):
 def in_two_processes(function, *arguments):
     """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
 
-    Both are forked from one process that has done the imports for all tests,
-    and, unlike this one, never a backward pass, which would forbid theirs.
+    Python's fork server has done the imports for all tests and, unlike this
+    process, never a backward pass, which would forbid theirs.
     """
-    multiprocessing.set_forkserver_preload(['dark_codec', 'mmpose.apis'])
+    multiprocessing.set_forkserver_preload(PRELOADED)
     start_processes(function, arguments, nprocs=2, start_method='forkserver')
+
+
+@contextmanager
+def chdir(folder):
+    """As contextlib's, which Python 3.10 lacks."""
+    former = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(former)
+
+
+def run_as_script(path, *arguments):
+    """Run a tool in this process as ``python path *arguments`` would."""
+    with mock.patch.object(sys, 'argv', [str(path), *map(str, arguments)]):
+        runpy.run_path(str(path), run_name='__main__')
 
 
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
-    Its processes are forked, see :mod:`forked_python`; with other threads or
-    another path they are started as users start them.
+    Tools in Python are run in this process. What depends on how a tool is
+    started is tested with :func:`start`.
     """
-    own = {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}
+    if tool.endswith('.sh') or {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
+        return start(tool, *arguments, cwd=cwd, **env)
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+        chdir(cwd),
+        mock.patch.dict(os.environ, env),
+    ):
+        code = exit_code(run_as_script, TOOLS / tool, *arguments)
+    return subprocess.CompletedProcess(
+        [tool, *arguments], code, stdout.getvalue(), stderr.getvalue()
+    )
+
+
+def exit_code(function, *arguments):
+    """What Python exits with after a script that calls the function."""
+    try:
+        function(*arguments)
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def start(tool, *arguments, cwd, **env):
+    """Run one of the tools as users do, in a process of its own."""
     shell = 'bash' if tool.endswith('.sh') else sys.executable
-    if not own:
-        env = {**forked(), **env}
-        shell = env['PYTHON_EXEC'] if tool.endswith('.py') else shell
     return subprocess.run(
         [shell, *map(str, (TOOLS / tool, *arguments))],
         cwd=cwd,
@@ -234,36 +284,51 @@ def call(tool, *arguments, cwd, **env):
 
 
 def environment(**changes):
-    """That of a tool, without PYTHONPATH: it has to find its checkout."""
-    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    return {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **changes}
+    """That of a process that a user starts on one core."""
+    own = dict(VENV=sys.prefix, OMP_NUM_THREADS='1')
+    return {**os.environ, **own, **changes}
+
+
+def call_all(jobs, cwd, fresh=()):
+    """Run tools one after the other, some of which may be killed.
+
+    Name -> [tool, *arguments]; :func:`ended` says what came of each. Each has
+    a process of its own, as those of :func:`in_two_processes`; those named in
+    ``fresh`` are started as users start them.
+    """
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    context = multiprocessing.get_context('forkserver')
+    codes = {}
+    for name, (tool, *arguments) in jobs.items():
+        if name in fresh:
+            result = start(tool, *arguments, cwd=cwd)
+            (cwd / f'{name}.log').write_text(result.stdout + result.stderr)
+            codes[name] = result.returncode
+            continue
+        process = context.Process(
+            target=_log_script, args=(cwd, name, TOOLS / tool, *arguments)
+        )
+        process.start()
+        process.join(600)
+        codes[name] = process.exitcode
+    (cwd / 'codes.json').write_text(json.dumps(codes))
+
+
+def _log_script(cwd, name, path, *arguments):
+    os.chdir(cwd)
+    log = os.open(f'{name}.log', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for number in (1, 2):
+        os.dup2(log, number)
+    torch.set_num_threads(1)
+    import killed_training  # noqa: F401  its hooks
+
+    code = exit_code(run_as_script, path, *arguments)
+    sys.stdout.flush()
+    sys.exit(code)
 
 
 def forked():
-    """Variables with which scripts and torchrun start forked processes."""
-    venv = forked_python()
-    return dict(VENV=str(venv), PYTHON_EXEC=str(venv / 'bin' / 'python'))
-
-
-def call_all(jobs, cwd):
-    """Run tools one after the other.
-
-    Name -> [tool, *arguments]; :func:`ended` says what came of each.
-    """
-    env = environment(**forked())
-    codes = {}
-    for name, (tool, *arguments) in jobs.items():
-        with open(cwd / f'{name}.log', 'w') as log:
-            codes[name] = subprocess.run(
-                [env['PYTHON_EXEC'], *map(str, (TOOLS / tool, *arguments))],
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=600,
-            ).returncode
-    (cwd / 'codes.json').write_text(json.dumps(codes))
+    return dict(VENV=sys.prefix, PYTHON_EXEC=sys.executable)
 
 
 def ended(folder, name):

@@ -10,8 +10,6 @@ from mmengine.dataset.base_dataset import BaseDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
-from projects.shared_data import shared_data
-
 _HUMANS = ('coco/test_coco.json', 'coco')
 _WHOLE = ('coco/test_coco_wholebody.json', 'coco')
 # MMPose's test data: annotations and images
@@ -38,12 +36,6 @@ _METAINFO = (
     'flip_indices',
     'skeleton_links',
 )
-
-
-def samples_folder() -> Path | None:
-    """MMPose's test data, in the folder that DARK_CODEC_DATA names."""
-    folder = shared_data() / 'mmpose_samples'
-    return folder if folder.is_dir() else None
 
 
 def take_instances(
