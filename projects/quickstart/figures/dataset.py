@@ -1,7 +1,6 @@
 """The figures as a dataset of MMPose, and in COCO's annotation format."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -112,21 +111,19 @@ def check_figures(num_samples: Any, seed: Any, image_size: Any) -> None:
     Raises:
         ValueError: Names the argument, what it is and what it should be.
     """
-    if not _is_integer(num_samples) or num_samples < 1:
-        raise ValueError(
-            f'num_samples must be a positive integer, got {num_samples!r}'
-        )
-    if not _is_integer(seed) or seed < 0:
-        raise ValueError(f'seed must be an integer >= 0, got {seed!r}')
+    for name, value, least in (
+        ('num_samples', num_samples, 1),
+        ('seed', seed, 0),
+    ):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(
+                f'{name} must be an integer >= {least}, got {value!r}'
+            )
     sides = list(image_size) if isinstance(image_size, Sequence) else []
     if len(sides) != 2 or not all(
-        _is_integer(side) and side >= _SMALLEST_SIDE for side in sides
+        isinstance(side, int) and side >= _SMALLEST_SIDE for side in sides
     ):
         raise ValueError(
             'image_size must be (width, height) in px, two integers >= '
             f'{_SMALLEST_SIDE}, got {image_size!r}'
         )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

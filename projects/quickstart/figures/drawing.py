@@ -81,7 +81,9 @@ def draw_figure(seed: int, index: int, image_size: tuple[int, int]) -> Figure:
     for part in parts:
         centres = np.array([points[name] for name in part.radii])
         radii = height * np.array(list(part.radii.values()))
-        outline = _hull(centres, radii + np.minimum(height * _OUTLINE, radii / 4))
+        outline = _hull(
+            centres, radii + np.minimum(height * _OUTLINE, radii / 4)
+        )
         _fill(canvas, outline, 0.6 * part.colour)
         _fill(canvas, _hull(centres, radii), part.colour)
         _fill(figure, outline, _COVERED)
@@ -113,9 +115,7 @@ def _dress(rng: np.random.Generator, skeleton: Points) -> list[_Part]:
     head = float(1.9 * np.linalg.norm(skeleton['crown'] - skeleton['jaw']))
     parts = []
 
-    def add(
-        colour: np.ndarray, scale: float, radii: dict[str, float]
-    ) -> None:
+    def add(colour: np.ndarray, scale: float, radii: dict[str, float]) -> None:
         # rounded: what lies in one plane is drawn in the order it is added
         depth = round(sum(skeleton[k][2] for k in radii) / len(radii), 3)
         scaled = {name: scale * radius for name, radius in radii.items()}
@@ -189,9 +189,7 @@ def _hull(centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return cv2.convexHull(rims.reshape(-1, 2).astype(np.float32))[:, 0]
 
 
-def _fill(
-    canvas: np.ndarray, polygon: np.ndarray, colour: np.ndarray
-) -> None:
+def _fill(canvas: np.ndarray, polygon: np.ndarray, colour: np.ndarray) -> None:
     """Fill a convex polygon, with smooth edges."""
     fixed = np.rint(polygon * 2**_SHIFT).astype(np.int32)
     cv2.fillConvexPoly(canvas, fixed, colour.tolist(), cv2.LINE_AA, _SHIFT)

@@ -51,9 +51,9 @@ def sample_skeleton(rng: np.random.Generator) -> Points:
     points = {'neck': neck}
     for side, sign in SIDES.items():
         start = upper @ (sign * shoulder, -0.93 * trunk, 0)
-        points |= _arm(rng, side, start, limbs[0], limbs[1])
+        points |= _arm(rng, side, start, limbs[:2])
         end = np.array([sign * hip, 0, 0])
-        points |= _leg(rng, side, end, limbs[2], limbs[3])
+        points |= _leg(rng, side, end, limbs[2:])
         for i, share in enumerate((0.3, 0.5, 0.7)):  # across the shirt
             points[f'{side}_stripe{i}'] = start + share * (end - start)
     frame = (
@@ -90,20 +90,16 @@ def _direction(side: str, outwards: float, forwards: float) -> np.ndarray:
 
 
 def _arm(
-    rng: np.random.Generator,
-    side: str,
-    shoulder: np.ndarray,
-    upper: float,
-    lower: float,
+    rng: np.random.Generator, side: str, shoulder: np.ndarray, lengths: list
 ) -> Points:
     raised = rng.random() < 0.35
     out = rng.uniform(40, 150) if raised else rng.uniform(5, 35)
     ahead = rng.uniform(-20, 40)
-    elbow = shoulder + upper * _direction(side, out, ahead)
+    elbow = shoulder + lengths[0] * _direction(side, out, ahead)
     forearm = _direction(
         side, out + rng.uniform(-40, 40), ahead + rng.uniform(0, 80)
     )
-    wrist = elbow + lower * forearm
+    wrist = elbow + lengths[1] * forearm
     return {
         f'{side}_shoulder': shoulder,
         f'{side}_elbow': elbow,
@@ -113,15 +109,11 @@ def _arm(
 
 
 def _leg(
-    rng: np.random.Generator,
-    side: str,
-    hip: np.ndarray,
-    thigh: float,
-    shin: float,
+    rng: np.random.Generator, side: str, hip: np.ndarray, lengths: list
 ) -> Points:
     out, ahead = rng.uniform(-2, 22), rng.uniform(-15, 35)
-    knee = hip + thigh * _direction(side, out, ahead)
-    ankle = knee + shin * _direction(
+    knee = hip + lengths[0] * _direction(side, out, ahead)
+    ankle = knee + lengths[1] * _direction(
         side, out + rng.uniform(-8, 8), ahead - rng.uniform(0, 50)
     )
     return {
