@@ -52,11 +52,15 @@ def score_all(prediction: Prediction) -> dict[str, Score]:
 def mean(values: np.ndarray) -> Interval:
     """Return the mean of one value per image, with its interval."""
     drawn = bootstrap(
-        (values,), np.mean, method='percentile', batch=100, rng=0
+        (values,),
+        np.mean,
+        n_resamples=2000,
+        batch=100,  # all at once take gigabytes
+        method='percentile',
+        rng=0,
     )
-    return Interval(
-        float(values.mean()), *map(float, drawn.confidence_interval)
-    )
+    low, high = drawn.confidence_interval
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def gain(scores: dict[str, Score], name: str, other: str) -> Interval:

@@ -143,7 +143,7 @@ def _dress(rng: np.random.Generator, skeleton: Points) -> list[_Part]:
     if rng.random() < 0.5:
         for i in range(3):
             add(stripe, girth, {f'{s}_stripe{i}': 0.011 for s in sides})
-    add(skin, girth, dict(neck=0.034, jaw=0.03))
+    add(skin, girth, dict(neck=0.034, crown=0.03))
     both(skin, head, dict(ear=0.2))
     add(skin, head, dict(crown=0.9, jaw=0.64))
     add(hair, head, dict(hair=0.95))
