@@ -216,7 +216,8 @@ def test_interrupted_then_complete_then_at_once(checkout, environment):
     assert 'Ready' in second.stdout
     # pip speaks in its log
     assert len(second.stdout.splitlines()) == 4 and not second.stderr
-    assert 'Successfully installed' in (environment / 'setup_env.log').read_text()
+    log = (environment / 'setup_env.log').read_text()
+    assert 'Successfully installed' in log
     found = subprocess.run(
         [environment / 'bin/python', '-c', FIND_PACKAGE],
         capture_output=True,
