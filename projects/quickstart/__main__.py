@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,12 +31,7 @@ This took {seconds:.0f} s. The table with all about it: {folder}/report.md
 What to do next: keep the predicted heatmaps, decode them in more ways, and see
 where the error comes from.
 
-  export PYTHONPATH={root}
-  {python} {tools}/dump_heatmaps.py \\
-      {config} \\
-      {checkpoint} --out {folder}/dump --full
-  {python} {tools}/compare_decoders.py {folder}/dump --out {folder}/comparison
-  {python} {tools}/diagnose_heatmaps.py {folder}/dump --out {folder}/diagnosis
+{steps}
 
 Poses in a photograph: projects/topdown_demo/README.md
 DARK in your own config: docs/two_line_change.md"""
@@ -200,17 +196,40 @@ def main(argv: Sequence[str] | None = None) -> None:
         with printing_to(log):
             table = evaluate(CONFIG, args.work_dir, trained, options)
     print(f'\n{table}')
-    root = FOLDER.parents[1]
     print(
         _END.format(
             seconds=time.monotonic() - began,
             folder=args.work_dir,
-            root=os.path.relpath(root),
-            python=os.path.relpath(sys.executable),
-            tools=os.path.relpath(root / 'tools/analysis_tools'),
-            config=os.path.relpath(CONFIG),
-            checkpoint=trained,
+            steps=next_steps(args.work_dir, trained),
         )
+    )
+
+
+def next_steps(folder: Path, checkpoint: Path) -> str:
+    """Return commands for a shell in the present folder."""
+    root = FOLDER.parents[1]
+
+    def own(path: Path | str) -> str:
+        return shlex.quote(os.path.relpath(path))
+
+    def result(name: str) -> str:
+        return shlex.quote(str(folder / name))
+
+    def tool(name: str) -> str:
+        path = root / 'tools/analysis_tools' / f'{name}.py'
+        return f'  {own(sys.executable)} {own(path)}'
+
+    return '\n'.join(
+        [
+            f'  export PYTHONPATH={own(root)}',
+            f'{tool("dump_heatmaps")} --full --out {result("dump")} \\',
+            f'    {own(CONFIG)} \\',
+            f'    {shlex.quote(str(checkpoint))}',
+            f'{tool("compare_decoders")} {result("dump")} \\',
+            f'    --out {result("comparison")}',
+            f'{tool("diagnose_heatmaps")} {result("dump")} \\',
+            f'    --out {result("diagnosis")}',
+        ]
     )
 
 
