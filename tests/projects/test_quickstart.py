@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from importlib.metadata import distribution
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,14 @@ from projects.quickstart.scores import Score, best, gain
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3  # of two iterations
 TINY = [f'--epochs={EPOCHS}', '--figures=64', '--test-figures=40']
-IN_OWN_ENVIRONMENT = Path(sys.prefix, '.dark_codec_env').exists()
+# made by tools/setup_env.sh of this checkout, which has nothing to do then
+INSTALLED = json.loads(
+    distribution('dark_codec').read_text('direct_url.json') or '{}'
+)
+IN_OWN_ENVIRONMENT = (
+    Path(sys.prefix, '.dark_codec_env').exists()
+    and INSTALLED.get('url') == ROOT.as_uri()
+)
 PICTURES = ['predictions', 'modulation', 'quantisation', 'curve']
 
 
