@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checks import checked_flag, checked_sigma
 from .functional import (
     frame_of,
     get_alignment,
@@ -16,14 +17,15 @@ from .functional import (
     scale_points,
 )
 from .heatmap_decoder import Decoded, check_heatmaps
-from .registry import DECODERS, ENCODERS, build_part
+from .registry import DECODERS, ENCODERS, build_part, part_settings
 
 
 def _checked_size(size: Any, name: str) -> tuple[int, int]:
     ok = (
         isinstance(size, (tuple, list))
         and len(size) == 2
-        and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
+        and all(isinstance(n, (int, np.integer)) for n in size)
+        and all(n > 0 and not isinstance(n, bool) for n in size)
     )
     if not ok:
         raise ValueError(
@@ -78,6 +80,13 @@ class DARKCodec:
             lie half an input px too far right at every stride. Defaults to
             False, as in MMPose.
 
+    Attributes:
+        settings (dict[str, Any]): All settings in one normal form, as a
+            config has them: defaults and sigmas filled in, each part a dict
+            with ``type``, in plain Python that json can hold. Codecs with
+            equal settings do the same, and ``DARKCodec`` builds an equal one
+            from them (without ``type``).
+
     Raises:
         ValueError: If an argument is invalid, or sizes do not fit.
 
@@ -115,16 +124,25 @@ class DARKCodec:
         self.heatmap_size = self._fitting_heatmap_size(heatmap_size)
         if sigma is None:
             sigma = self.heatmap_size[1] / 32
-        if not (isinstance(sigma, (int, float)) and 0 < sigma < np.inf):
-            raise ValueError(
-                f'sigma must be a positive number of heatmap px, got {sigma!r}'
-            )
-        self.sigma = float(sigma)
+        self.sigma = checked_sigma(sigma)
         self.alignment = alignment
-        self.use_udp = use_udp
-        self.correct_flip_shift = correct_flip_shift
+        self.use_udp = checked_flag(use_udp, 'use_udp')
+        self.correct_flip_shift = checked_flag(
+            correct_flip_shift, 'correct_flip_shift'
+        )
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
+        self.settings: dict[str, Any] = dict(
+            type='DARKCodec',
+            input_size=self.input_size,
+            heatmap_size=self.heatmap_size,
+            sigma=self.sigma,
+            encoder=part_settings('encoder', encoder, self.sigma),
+            decoder=part_settings('decoder', decoder, self.sigma),
+            alignment=alignment,
+            use_udp=use_udp,
+            correct_flip_shift=correct_flip_shift,
+        )
         self._scale, self._offset = self._frame()
         # the same on the host, where each call into torch would cost more
         self._host_frame = (
