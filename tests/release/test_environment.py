@@ -84,9 +84,7 @@ def test_python_is_looked_for(tmp_path):
     """3.11 lies on the path and does not run; 3.10 is taken."""
     path = f'{tmp_path}/bin:{os.environ["PATH"]}'
     program(tmp_path / 'bin/python3.11', 'exit 127')
-    python = program(
-        tmp_path / 'bin/python3.10', 'echo 3.10; [ "$1" = -c ]'
-    )
+    python = program(tmp_path / 'bin/python3.10', 'echo 3.10; [ "$1" = -c ]')
     result = setup_env(tmp_path / 'env', PATH=path)
     assert f'Making {tmp_path}/env with Python 3.10' in result.stdout
     assert_refused(result, f'could not make {tmp_path}/env')
