@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tiny_run import call, chdir
+from tiny_run import call
 
 from dark_codec.analysis.prediction import DARK, DECODERS
 from projects.quickstart.__main__ import CONFIG, main, take_folder
@@ -168,8 +168,7 @@ def test_a_second_run_only_evaluates(finished, record, capsys):
     folder, _ = finished
     folder = folder.rename(folder.with_name('moved'))
     try:
-        with chdir(ROOT):
-            main(['--work-dir', str(folder), *TINY])
+        main(['--work-dir', str(folder), *TINY])
     finally:
         folder.rename(finished[0])
     assert 'trained already' in capsys.readouterr().out
