@@ -35,9 +35,13 @@ class KeypointScores:
     Attributes:
         needs_covariance (bool): Whether the decoder has to estimate
             covariances. A codec switches that on.
+        uses_sigmas (bool): Whether the constructor takes ``sigmas``, COCO's
+            per keypoint. In a config of MMPose they default to the data
+            set's.
     """
 
     needs_covariance = False
+    uses_sigmas = False
 
     def __call__(
         self, decoded: Decoded, heatmap_size: Size, sigma: float
@@ -120,6 +124,7 @@ class ExpectedOKS(KeypointScores):
     """
 
     needs_covariance = True
+    uses_sigmas = True
 
     def __init__(
         self,
