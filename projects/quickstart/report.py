@@ -13,9 +13,10 @@ _PAGE = """# Quickstart: DARK on synthetic figures
 {table}
 All rows decode the same heatmaps of one checkpoint, trained with DARK's
 unbiased encoding. AP and AP75 are COCO's, in percent. Errors are distances in
-px of the images. Bold: the least error, and the errors whose difference from it
-has an interval that holds 0, if there are any. The intervals come from drawing
-the {test_figures} figures anew, so they tell nothing about another training.
+px of the images. Bold: the least error, and the errors whose difference from
+it has an interval that holds 0, if there are any. The intervals come from
+drawing the {test_figures} figures anew, so they tell nothing about another
+training.
 
 ## Predictions
 
