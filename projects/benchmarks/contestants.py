@@ -18,6 +18,7 @@ from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from torch import Tensor
 
 from dark_codec import DARKCodec
+from dark_codec.analysis.decoders_by_name import SHORT, parse_decoder
 from projects.benchmarks.cases import Case
 
 LIMIT, MMPOSE, OURS = 'limit', 'MMPose', 'dark_codec'
@@ -45,30 +46,23 @@ class Contestant:
     check: Callable[[Any], float] | None = None
 
 
-def _taylor(**modulation: Any) -> dict:
-    return dict(
-        type='TaylorDecoder',
-        modulation=dict(type='GaussianModulation', **modulation),
-    )
-
-
 # name: decoder, and the rival
 DECODERS: dict[str, tuple[dict, str]] = {
-    'Argmax': (dict(type='ArgmaxDecoder'), PLAIN),
-    'QuarterShift, sign': (dict(type='QuarterShiftDecoder'), PLAIN),
-    'QuarterShift, second': (
-        dict(type='QuarterShiftDecoder', variant='second'),
-        PLAIN,
-    ),
-    'Taylor, minmax': (_taylor(rescale='minmax'), DARK),
-    'Taylor, max': (_taylor(rescale='max'), DARK),
-    'Taylor, none': (_taylor(rescale='none'), DARK),
-    'Taylor, unmodulated': (dict(type='TaylorDecoder', modulation=None), DARK),
-    'Taylor, max, covariance': (
-        dict(_taylor(rescale='max'), covariance=True),
+    'Argmax': (SHORT['argmax'], PLAIN),
+    'QuarterShift, sign': (SHORT['shift'], PLAIN),
+    'QuarterShift, second': (SHORT['shift-eq1'], PLAIN),
+    'Taylor, minmax': (SHORT['dark'], DARK),
+    'Taylor, max': (SHORT['dark-max'], DARK),
+    'Taylor, none': (
+        parse_decoder('dark:modulation.rescale=none')[1],
         DARK,
     ),
-    'GaussianFit': (dict(type='GaussianFitDecoder'), DARK),
+    'Taylor, unmodulated': (SHORT['taylor'], DARK),
+    'Taylor, max, covariance': (
+        dict(SHORT['dark-max'], covariance=True),
+        DARK,
+    ),
+    'GaussianFit': (SHORT['fit'], DARK),
 }
 ENCODERS = {'Unbiased': DARK, 'Biased': PLAIN}
 

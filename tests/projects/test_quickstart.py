@@ -126,7 +126,7 @@ def test_row_equals_what_the_test_tool_reports(
         '--out=metrics.json',
         '--dump=predictions.pkl',
         '--cfg-options',
-        f'codec.decoder={DECODERS[decoder]}',
+        f'codec.decoder={DECODERS[decoder]["type"]}',
         'test_dataloader.dataset.num_samples=40',
         cwd=tmp_path,
     )
