@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from ..functional.covariance import CORRELATION_LIMIT
 from ..functional.refine import LOWEST, MIN_CURVATURE
 from ._cpu_compile import part
 from ._cpu_smooth import SIDE
@@ -19,6 +20,7 @@ _LOWEST = np.float32(LOWEST)
 _LEAST_CURVATURE = np.float32(MIN_CURVATURE)
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
 _NAN = np.float32(math.nan)
+_CORRELATION_LIMIT = np.float32(CORRELATION_LIMIT)
 
 
 @part
@@ -111,9 +113,11 @@ def write_spread(row, d, kernel_x, kernel_y):
     smaller = max(mean - radius, np.float32(0))
     middle = _HALF * (larger + smaller)
     scale = _HALF * (larger - smaller) / max(radius, np.float32(1e-12))
-    row[4] = middle + scale * half
-    row[5] = row[6] = scale * xy
-    row[7] = middle - scale * half
+    xx = max(middle + scale * half, np.float32(0))
+    yy = max(middle - scale * half, np.float32(0))
+    limit = np.float32(math.sqrt(xx) * math.sqrt(yy)) * _CORRELATION_LIMIT
+    row[4], row[7] = xx, yy
+    row[5] = row[6] = min(max(scale * xy, -limit), limit)
 
 
 @part

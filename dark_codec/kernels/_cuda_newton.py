@@ -8,9 +8,11 @@
 import triton
 import triton.language as tl
 
+from ..functional.covariance import CORRELATION_LIMIT
 from ..functional.refine import MIN_CURVATURE
 
 _INF = tl.constexpr(float('inf'))
+_CORRELATION_LIMIT = tl.constexpr(CORRELATION_LIMIT)
 _MIN_CURVATURE = tl.constexpr(MIN_CURVATURE)
 
 
@@ -63,4 +65,7 @@ def spread(dxx, dxy, dyy, kernel_x, kernel_y):
     middle = 0.5 * (larger + smaller)
     # how much of the anisotropy is left after the clamping
     scale = 0.5 * (larger - smaller) / tl.maximum(radius, 1e-12)
-    return middle + scale * half, scale * xy, middle - scale * half
+    xx = tl.maximum(middle + scale * half, 0.0)
+    yy = tl.maximum(middle - scale * half, 0.0)
+    limit = tl.sqrt(xx) * tl.sqrt(yy) * _CORRELATION_LIMIT
+    return xx, tl.minimum(tl.maximum(scale * xy, -limit), limit), yy

@@ -66,6 +66,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     Raises:
         ValueError: If the heatmaps have no pixels.
     """
+    heatmaps = heatmaps.resolve_neg()
     shape = tuple(heatmaps.shape)
     count = shape[0] * shape[1]
     # not torch.empty, whose type and device are the user's defaults

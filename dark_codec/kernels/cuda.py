@@ -66,6 +66,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     Raises:
         ValueError: If the maps have no pixels.
     """
+    heatmaps = heatmaps.resolve_neg()
     batch, keypoints, height, width = heatmaps.shape
     count = batch * keypoints
     device = heatmaps.device
