@@ -45,7 +45,6 @@ Kernel = Callable[[Tensor, Recipe], Tensor]
 VARIABLE = 'DARK_CODEC_KERNELS'
 CHOICES = ('auto', 'reference', 'numba', 'triton')
 
-_MODULES = dict(numba='cpu', triton='cuda')
 BY_DEVICE = dict(cpu='numba', cuda='triton')
 _WITHOUT = dict(
     numba=(
@@ -79,7 +78,11 @@ def pick(heatmaps: Tensor) -> Kernel | None:
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
         name = BY_DEVICE.get(heatmaps.device.type)
-        return None if name is None else _kernel_or_log(name)
+        kernel = load(name) if name is not None else None
+        if name is not None and isinstance(kernel, ImportError):
+            _log_missing(name, kernel)
+            return None
+        return kernel
     if choice == 'reference':
         return None
     return _forced(choice, heatmaps.device)
@@ -109,19 +112,15 @@ def load(name: str) -> Kernel | ImportError:
         name (str): ``'numba'`` or ``'triton'``.
     """
     try:
-        module: Any = import_module(f'.{_MODULES[name]}', __name__)
+        module: Any = import_module(f'.{name}', __name__)
     except ImportError as error:
         return error
     return module.decode
 
 
-@lru_cache  # logs once
-def _kernel_or_log(name: str) -> Kernel | None:
-    kernel = load(name)
-    if isinstance(kernel, ImportError):
-        _LOG.warning('Without %s (%s), %s', name, kernel, _WITHOUT[name])
-        return None
-    return kernel
+@lru_cache  # once
+def _log_missing(name: str, error: ImportError) -> None:
+    _LOG.warning('Without %s (%s), %s', name, error, _WITHOUT[name])
 
 
 def _forced(name: str, device: torch.device) -> Kernel:

@@ -1,4 +1,4 @@
-"""Triton: Newton steps and covariances from the derivatives of a log-map.
+"""Triton: the Taylor step from the derivatives of a log-map, Eq. 6-9.
 
 :mod:`dark_codec.functional.refine` and
 :mod:`dark_codec.functional.covariance` for one map.
@@ -8,12 +8,54 @@
 import triton
 import triton.language as tl
 
-from ..functional.covariance import CORRELATION_LIMIT
-from ..functional.refine import MIN_CURVATURE
+from ...functional.covariance import CORRELATION_LIMIT
+from ...functional.modulate import STENCIL_RADIUS
+from ...functional.refine import LOWEST, MIN_CURVATURE
 
 _INF = tl.constexpr(float('inf'))
 _CORRELATION_LIMIT = tl.constexpr(CORRELATION_LIMIT)
+_LOWEST = tl.constexpr(LOWEST)
+_MARGIN = tl.constexpr(STENCIL_RADIUS)
 _MIN_CURVATURE = tl.constexpr(MIN_CURVATURE)
+
+
+@triton.jit
+def _second_difference(position):
+    weight = tl.where(position == 0, -0.5, 0.0)
+    return tl.where(tl.abs(position) == 2, 0.25, weight)
+
+
+@triton.jit
+def log_derivatives(stencil):
+    """D' and D'' of Eq. 6-8: finite differences of the log, as DarkPose's.
+
+    Takes what :func:`.smooth.smoothed_stencil` gives.
+
+    Returns:
+        tuple: dx, dy, dxx, dxy, dyy, and whether they are of use: the centre
+        is positive and all values are finite.
+    """
+    column = tl.arange(0, 8)[None, :] - _MARGIN
+    row = tl.arange(0, 8)[:, None] - _MARGIN
+    inside = (row <= _MARGIN) & (column <= _MARGIN)
+    centre = tl.sum(tl.where((row == 0) & (column == 0), stencil, 0.0))
+    # the limit below would hide -inf
+    usable = (centre > 0) & (tl.abs(tl.sum(stencil)) < _INF)
+    ratio = stencil / tl.where(usable, centre, 1.0)
+    logs = tl.where(inside, tl.log(tl.maximum(ratio, _LOWEST)), 0.0)
+    # first derivatives over +-1 px, pure second derivatives over +-2 px
+    first_x = tl.where(tl.abs(column) == 1, 0.5 * column, 0.0)
+    first_y = tl.where(tl.abs(row) == 1, 0.5 * row, 0.0)
+    second_x = _second_difference(column)
+    second_y = _second_difference(row)
+    return (
+        tl.sum(tl.where(row == 0, logs * first_x, 0.0)),
+        tl.sum(tl.where(column == 0, logs * first_y, 0.0)),
+        tl.sum(tl.where(row == 0, logs * second_x, 0.0)),
+        tl.sum(logs * first_x * first_y),
+        tl.sum(tl.where(column == 0, logs * second_y, 0.0)),
+        usable,
+    )
 
 
 @triton.jit
