@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checks import checked_flag, checked_sigma
 from .functional import (
     frame_of,
     get_alignment,
@@ -16,20 +17,32 @@ from .functional import (
     scale_points,
 )
 from .heatmap_decoder import Decoded, check_heatmaps
-from .registry import DECODERS, ENCODERS, build_part
+from .registry import DECODERS, ENCODERS, SCORES, build_part, part_settings
 
 
 def _checked_size(size: Any, name: str) -> tuple[int, int]:
     ok = (
         isinstance(size, (tuple, list))
         and len(size) == 2
-        and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
+        and all(isinstance(n, (int, np.integer)) for n in size)
+        and all(n > 0 and not isinstance(n, bool) for n in size)
     )
     if not ok:
         raise ValueError(
             f'{name} must be two positive integers (w, h), got {size!r}'
         )
     return int(size[0]), int(size[1])
+
+
+def _estimate_covariances(decoder: Any, scores: Any) -> None:
+    """Switch a decoder's covariances on."""
+    if not hasattr(decoder, 'covariance'):
+        raise ValueError(
+            f'scores={type(scores).__name__} needs covariances, which '
+            f'decoder={type(decoder).__name__} does not give: take '
+            'TaylorDecoder or GaussianFitDecoder'
+        )
+    decoder.covariance = True
 
 
 class DARKCodec:
@@ -77,6 +90,16 @@ class DARKCodec:
             heatmap lies 1 - 1/s px away and is shifted by 1, so such means
             lie half an input px too far right at every stride. Defaults to
             False, as in MMPose.
+        scores (str | dict): A registered score: ``HeatmapHeight`` (the
+            default) or ``ExpectedOKS``, which switches the decoder's
+            covariances on; see :mod:`dark_codec.functional.scores`.
+
+    Attributes:
+        settings (dict[str, Any]): All settings in one normal form, as a
+            config has them: defaults and sigmas filled in, each part a dict
+            with ``type``, in plain Python that json can hold. Codecs with
+            equal settings do the same, and ``DARKCodec`` builds an equal one
+            from them (without ``type``).
 
     Raises:
         ValueError: If an argument is invalid, or sizes do not fit.
@@ -110,21 +133,35 @@ class DARKCodec:
         alignment: str = 'asymmetric',
         use_udp: bool = False,
         correct_flip_shift: bool = False,
+        scores: str | dict = 'HeatmapHeight',
     ) -> None:
         self.input_size = _checked_size(input_size, 'input_size')
         self.heatmap_size = self._fitting_heatmap_size(heatmap_size)
         if sigma is None:
             sigma = self.heatmap_size[1] / 32
-        if not (isinstance(sigma, (int, float)) and 0 < sigma < np.inf):
-            raise ValueError(
-                f'sigma must be a positive number of heatmap px, got {sigma!r}'
-            )
-        self.sigma = float(sigma)
+        self.sigma = checked_sigma(sigma)
         self.alignment = alignment
-        self.use_udp = use_udp
-        self.correct_flip_shift = correct_flip_shift
+        self.use_udp = checked_flag(use_udp, 'use_udp')
+        self.correct_flip_shift = checked_flag(
+            correct_flip_shift, 'correct_flip_shift'
+        )
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
+        self.scores = build_part(SCORES, scores, 'scores', self.sigma)
+        if self.scores.needs_covariance:
+            _estimate_covariances(self.decoder, self.scores)
+        self.settings: dict[str, Any] = dict(
+            type='DARKCodec',
+            input_size=self.input_size,
+            heatmap_size=self.heatmap_size,
+            sigma=self.sigma,
+            encoder=part_settings('encoder', encoder, self.sigma),
+            decoder=part_settings('decoder', decoder, self.sigma),
+            alignment=alignment,
+            use_udp=use_udp,
+            correct_flip_shift=correct_flip_shift,
+            scores=part_settings('scores', scores, self.sigma),
+        )
         self._scale, self._offset = self._frame()
         # the same on the host, where each call into torch would cost more
         self._host_frame = (
@@ -297,7 +334,9 @@ class DARKCodec:
         numbers = table.numpy()
         scale, offset = self._host_frame
         points = numbers[:, :2] * scale + offset
-        scores = numbers[:, 2].copy()
+        scores = self.scores.of_table(
+            numbers, (batch, keypoints), self.heatmap_size, self.sigma
+        )
         return (
             list(points.reshape(batch, 1, keypoints, 2)),
             list(scores.reshape(batch, 1, keypoints)),
@@ -309,16 +348,20 @@ class DARKCodec:
         Args and errors as in :meth:`batch_decode`.
 
         Returns:
-            Decoded: With points in input px, and covariances in input px^2
-            where the decoder was built with ``covariance=True``.
+            Decoded: With points in input px, the codec's scores, and
+            covariances in input px^2 where the decoder was built with
+            ``covariance=True`` or the scores need them.
         """
         self._check_size(heatmaps)
         decoded = self.decoder(heatmaps)
+        scores = self.scores(decoded, self.heatmap_size, self.sigma)
         covariance = decoded.covariance
         if covariance is not None:
             covariance = scale_covariance(covariance, *self._scale)
         return decoded._replace(
-            points=self.to_input(decoded.points), covariance=covariance
+            points=self.to_input(decoded.points),
+            scores=scores,
+            covariance=covariance,
         )
 
     def to_input(self, points: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .checks import checked_flag, checked_sigma
 from .functional import (
     SHIFTS,
     Peaks,
@@ -29,6 +30,8 @@ from .heatmap_decoder import HeatmapDecoder, Refinement
 from .kernels import Recipe
 from .modulations import GaussianModulation
 from .registry import DECODERS, MODULATIONS, build_part
+
+_SIGMA_OF = "{}'s sigma, that of the training targets,"
 
 
 @DECODERS.register_module()
@@ -82,15 +85,6 @@ class QuarterShiftDecoder(HeatmapDecoder):
         )
 
 
-def _checked_sigma(sigma: float | None, decoder: str) -> float:
-    if sigma is None or not 0 < sigma < float('inf'):
-        raise ValueError(
-            f'{decoder} needs the sigma of the training targets, a positive '
-            f'number of heatmap px, got {sigma!r}'
-        )
-    return float(sigma)
-
-
 def _or_quarter_shift(
     refinement: Refinement, heatmaps: Tensor, peaks: Peaks
 ) -> Refinement:
@@ -129,9 +123,9 @@ class TaylorDecoder(HeatmapDecoder):
         covariance: bool = False,
     ) -> None:
         super().__init__()
-        sigma = _checked_sigma(sigma, 'TaylorDecoder')
+        sigma = checked_sigma(sigma, _SIGMA_OF.format('TaylorDecoder'))
         self.trust_radius = max(1.0, sigma)
-        self.covariance = covariance
+        self.covariance = checked_flag(covariance, 'covariance')
         self.modulation = None
         self.reach = STENCIL_RADIUS
         self._smoothing_variance = 0.0
@@ -202,8 +196,10 @@ class GaussianFitDecoder(HeatmapDecoder):
         self, sigma: float | None = None, covariance: bool = False
     ) -> None:
         super().__init__()
-        self.sigma = _checked_sigma(sigma, 'GaussianFitDecoder')
-        self.covariance = covariance
+        self.sigma = checked_sigma(
+            sigma, _SIGMA_OF.format('GaussianFitDecoder')
+        )
+        self.covariance = checked_flag(covariance, 'covariance')
         self.reach = window_radius(self.sigma)
 
     @cached_property

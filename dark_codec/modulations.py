@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .checks import checked_sigma
 from .functional import (
     RESCALES,
     Peaks,
@@ -47,12 +48,17 @@ class GaussianModulation(nn.Module):
                 f'rescale must be one of {list(RESCALES)}, got {rescale!r}'
             )
         self.rescale = rescale
+        if (sigma is None) == (kernel_size is None):
+            raise ValueError(
+                'GaussianModulation takes either sigma or kernel_size, got '
+                f'sigma={sigma!r} and kernel_size={kernel_size!r}'
+            )
         if kernel_size is not None:
             self.kernel = opencv_kernel(kernel_size)
-        elif sigma is not None:
-            self.kernel = gaussian_kernel(sigma)
         else:
-            raise ValueError('GaussianModulation needs sigma or kernel_size')
+            self.kernel = gaussian_kernel(
+                checked_sigma(sigma, "GaussianModulation's sigma")
+            )
         # as that of decoders; the minimum is one of the whole map
         self.reach: int | None = None
         if rescale != 'minmax':

@@ -1,4 +1,4 @@
-"""Registries of the parts of a codec: encoders, decoders and modulations.
+"""Registries of a codec's parts: encoders, decoders, modulations and scores.
 
 They are used as MMEngine's are (``@DECODERS.register_module()``), and need
 nothing but Python. Part names may carry MMPose's scope (``mmpose.MyDecoder``),
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 
@@ -73,6 +74,13 @@ class Registry:
         except ModuleNotFoundError:
             return None
 
+    def name_of(self, kind: Any) -> str:
+        """Return the name of a class, or its full path: inverts `get`."""
+        for name, known in self.module_dict.items():
+            if known is kind:
+                return name
+        return full_name(kind)
+
     def build(self, cfg: dict) -> Any:
         """Build a part from a dict with ``type``."""
         args = dict(cfg)
@@ -82,6 +90,14 @@ class Registry:
 ENCODERS = Registry('dark encoder')
 DECODERS = Registry('dark decoder')
 MODULATIONS = Registry('dark modulation')
+SCORES = Registry('dark scores')
+# by the argument that takes such a part
+PARTS = dict(
+    encoder=ENCODERS,
+    decoder=DECODERS,
+    modulation=MODULATIONS,
+    scores=SCORES,
+)
 
 
 def nearest_name(name: str, registry: Any) -> str | None:
@@ -99,7 +115,7 @@ def nearest_name(name: str, registry: Any) -> str | None:
 def build_part(
     registry: Registry, cfg: str | dict, name: str, sigma: float
 ) -> Any:
-    """Build an encoder, decoder or modulation from its name or config.
+    """Build one of a codec's parts from its name or config.
 
     Args:
         registry (Registry): Registry of the part.
@@ -112,23 +128,87 @@ def build_part(
         TypeError: If ``cfg`` is neither a name nor a dict with a type.
         ValueError: If nothing of that name is registered.
     """
-    cfg = dict(type=cfg) if isinstance(cfg, (str, type)) else cfg
-    if not isinstance(cfg, dict) or 'type' not in cfg:
+    kind, args = _kind_and_arguments(registry, cfg, name, sigma)
+    return kind(**args)
+
+
+def part_settings(
+    name: str, cfg: str | dict | None, sigma: float
+) -> dict[str, Any] | None:
+    """Return all settings of a part in one normal form.
+
+    Args:
+        name (str): The argument that takes the part, a key of ``PARTS``.
+        cfg (str | dict, optional): As of :func:`build_part`.
+        sigma (float): As of :func:`build_part`.
+
+    Returns:
+        dict[str, Any]: ``type`` and all arguments, with their defaults, in
+        plain Python: names for classes, tuples for lists. None for None.
+    """
+    if cfg is None:
+        return None
+    registry = PARTS[name]
+    kind, args = _kind_and_arguments(registry, cfg, name, sigma)
+    defaults = {
+        key: parameter.default
+        for key, parameter in signature(kind).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    settings = {**defaults, **args}
+    sigma = settings.get('sigma') or sigma
+    return dict(
+        type=registry.name_of(kind),
+        **{
+            key: part_settings(key, value, sigma)
+            if key in PARTS
+            else plain(value)
+            for key, value in settings.items()
+        },
+    )
+
+
+def _kind_and_arguments(
+    registry: Registry, cfg: Any, name: str, sigma: float
+) -> tuple[Callable, dict[str, Any]]:
+    """Look a part up; see :func:`build_part`."""
+    args = dict(cfg) if isinstance(cfg, dict) else dict(type=cfg)
+    kind = args.pop('type', None)
+    if isinstance(kind, str):
+        known = registry.get(kind)
+        if known is None:
+            near = nearest_name(kind, registry)
+            raise ValueError(
+                f'unknown {name} {kind!r}; '
+                + (f'did you mean {near!r}? ' if near else '')
+                + f'known ones: {sorted(registry.module_dict)}'
+            )
+        kind = known
+    if not callable(kind):
         raise TypeError(
             f'{name} must be a registered name or a dict with '
             f"'type', got {cfg!r}"
         )
-    part = cfg['type']
-    if isinstance(part, str):
-        part = registry.get(part)
-    if part is None:
-        near = nearest_name(cfg['type'], registry)
-        raise ValueError(
-            f'unknown {name} {cfg["type"]!r}; '
-            + (f'did you mean {near!r}? ' if near else '')
-            + f'known ones: {sorted(registry.module_dict)}'
-        )
-    args = {key: value for key, value in cfg.items() if key != 'type'}
-    if getattr(part, 'uses_sigma', False) and args.get('sigma') is None:
+    # the size of a kernel stands for its sigma
+    given = args.get('sigma'), args.get('kernel_size')
+    if getattr(kind, 'uses_sigma', False) and given == (None, None):
         args['sigma'] = sigma
-    return part(**args)
+    return kind, args
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as Python's own types, which json can hold."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(map(plain, value))
+    if hasattr(value, 'tolist'):  # numpy's and torch's
+        return plain(value.tolist())
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return full_name(value) if callable(value) else repr(value)
+
+
+def full_name(kind: Any) -> str:
+    """Return the path by which a class or function is imported."""
+    return f'{kind.__module__}.{kind.__qualname__}'

@@ -1,4 +1,4 @@
-"""Data that the repository does not hold, and several projects read."""
+"""Real heatmaps, and other data that several projects read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_DEFAULT = Path(__file__).resolve().parents[2] / 'shared' / 'data'
-
-_FILE = 'heatmaps/lsp_test_first250_coco12.npz'
+# Heatmaps of 25 photographs; see the README beside the file
+REAL_HEATMAPS = (
+    Path(__file__).resolve().parents[1] / 'tests/data/real_heatmaps.npz'
+)
 _KEYS = ('heatmaps', 'heatmaps_flip', 'gt', 'torso')
 
 
-def shared_data() -> Path:
-    """The folder that DARK_CODEC_DATA names, or that beside the checkout."""
-    return Path(os.environ.get('DARK_CODEC_DATA', _DEFAULT))
+def samples_folder() -> Path | None:
+    """MMPose's sample photographs, below the folder DARK_CODEC_DATA."""
+    folder = Path(os.environ.get('DARK_CODEC_DATA', 'data'), 'mmpose_samples')
+    return folder if folder.is_dir() else None
 
 
 class Maps(NamedTuple):
@@ -36,11 +38,6 @@ class Maps(NamedTuple):
     torso: np.ndarray
 
 
-def default_file() -> Path:
-    """The heatmaps under DARK_CODEC_DATA, or beside the checkout."""
-    return shared_data() / _FILE
-
-
 def load(path: Path) -> tuple[Maps, Tensor]:
     """Read the plain maps, and the un-flipped ones of the mirrored images.
 
@@ -50,8 +47,7 @@ def load(path: Path) -> tuple[Maps, Tensor]:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f'no heatmaps in {path}; name the file with --data, or the '
-            f'folder that holds {_FILE} with DARK_CODEC_DATA'
+            f'no heatmaps in {path}; name the file with --data'
         )
     try:
         with np.load(path) as archive:

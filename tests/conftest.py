@@ -1,20 +1,20 @@
 """What the tests share: where the data is, random numbers, real heatmaps."""
 
 import os
+import random
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from forks import spare_time
 from mmengine.registry import DefaultScope
 
 from dark_codec import (
     kernels,  # before MMPose, which mmcv-lite alone lets down
 )
 
-_ROOT = Path(__file__).parents[1]
+REAL_HEATMAPS = Path(__file__).parent / 'data' / 'real_heatmaps.npz'
 
 # Started in the background of a script, the tests and all that they start
 # would be deaf to Ctrl-C, which some of them try.
@@ -36,19 +36,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
-def pytest_collection_finish():
-    """All is imported by now."""
-    spare_time()
-
-
 @pytest.fixture(scope='session')
 def data_root():
-    """The folder with Leeds Sports, MMPose's samples and the heatmaps."""
-    default = _ROOT.parent / 'shared' / 'data'
-    path = Path(os.environ.get('DARK_CODEC_DATA', default))
-    if not path.is_dir():
-        pytest.skip(f'no data in {path}; set DARK_CODEC_DATA')
-    return path
+    """The folder with Leeds Sports and MMPose's samples: photographs."""
+    path = os.environ.get('DARK_CODEC_DATA')
+    if path is None:
+        pytest.skip('needs photographs; set DARK_CODEC_DATA to their folder')
+    if not Path(path).is_dir():
+        pytest.fail(f'DARK_CODEC_DATA={path} is no folder')
+    return Path(path)
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +54,23 @@ def mmpose_scope():
         yield
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Tests in another order, or alone, draw the same numbers."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20)
 
 
 @pytest.fixture(scope='session')
-def real_heatmaps(data_root):
-    """Heatmaps of a COCO network on photographs: (250, 12, 64, 48)."""
-    archive = data_root / 'heatmaps' / 'lsp_test_first250_coco12.npz'
-    with np.load(archive) as arrays:
+def real_heatmaps():
+    """Heatmaps of a COCO network on photographs: (25, 12, 64, 48)."""
+    with np.load(REAL_HEATMAPS) as arrays:
         return arrays['heatmaps'].astype(np.float32)
 
 

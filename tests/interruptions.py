@@ -166,6 +166,17 @@ def interrupted(program, arguments, folder, rng, number, whom):
     )
 
 
+def import_for_tools():
+    """Import what takes long: the tools are forked from this process."""
+    import torch
+
+    torch.set_num_threads(1)
+    import dark_codec.cli  # noqa: F401
+
+    # isort: split
+    import mmpose.apis  # noqa: F401
+
+
 def main():
     """Interrupt so many runs, and tell of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -176,10 +187,7 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     os.environ['OMP_NUM_THREADS'] = '1'
-    from forks import import_for_tools, spare_time
-
-    import_for_tools()  # they are forked from here
-    spare_time()
+    import_for_tools()
     # a shell starts what is in the background without it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(args.seed)

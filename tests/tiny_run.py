@@ -7,17 +7,18 @@ tested on real photographs elsewhere. The tools are called as users call them.
 import json
 import multiprocessing
 import os
+import runpy
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from forked_python import forked_python
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -30,6 +31,7 @@ from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
+PRELOADED = ['dark_codec', 'mmpose.apis']
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
 )
@@ -204,24 +206,33 @@ def be_one_of_two(rank, port):
 def in_two_processes(function, *arguments):
     """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
 
-    Both are forked from one process that has done the imports for all tests,
-    and, unlike this one, never a backward pass, which would forbid theirs.
+    Python's fork server has done the imports for all tests and, unlike this
+    process, never a backward pass, which would forbid theirs.
     """
-    multiprocessing.set_forkserver_preload(['dark_codec', 'mmpose.apis'])
+    multiprocessing.set_forkserver_preload(PRELOADED)
     start_processes(function, arguments, nprocs=2, start_method='forkserver')
 
 
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
-    Its processes are forked, see :mod:`forked_python`; with other threads or
-    another path they are started as users start them.
+    It has a process of its own, for MMEngine keeps loggers and visualizers as
+    globals, but one that is forked from Python's fork server, as those of
+    :func:`in_two_processes`: the imports take longer than most runs.
     """
-    own = {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}
+    if tool.endswith('.sh') or {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
+        return start(tool, *arguments, cwd=cwd, **env)
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, 'out'), Path(folder, 'err')
+        code = _fork(TOOLS / tool, arguments, cwd, env, out, err)
+        return subprocess.CompletedProcess(
+            [tool, *arguments], code, out.read_text(), err.read_text()
+        )
+
+
+def start(tool, *arguments, cwd, **env):
+    """Run one of the tools as users do."""
     shell = 'bash' if tool.endswith('.sh') else sys.executable
-    if not own:
-        env = {**forked(), **env}
-        shell = env['PYTHON_EXEC'] if tool.endswith('.py') else shell
     return subprocess.run(
         [shell, *map(str, (TOOLS / tool, *arguments))],
         cwd=cwd,
@@ -234,36 +245,56 @@ def call(tool, *arguments, cwd, **env):
 
 
 def environment(**changes):
-    """That of a tool, without PYTHONPATH: it has to find its checkout."""
-    kept = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    return {**kept, 'VENV': sys.prefix, 'OMP_NUM_THREADS': '1', **changes}
+    """That of a process that a user starts on one core."""
+    own = dict(VENV=sys.prefix, OMP_NUM_THREADS='1')
+    return {**os.environ, **own, **changes}
+
+
+def call_all(jobs, cwd, fresh=()):
+    """Run tools one after the other, some of which may be killed.
+
+    Name -> [tool, *arguments]; :func:`ended` says what came of each. Those
+    named in ``fresh`` are started as users start them.
+    """
+    codes = {}
+    for name, (tool, *arguments) in jobs.items():
+        log = cwd / f'{name}.log'
+        if name in fresh:
+            result = start(str(tool), *arguments, cwd=cwd)
+            log.write_text(result.stdout + result.stderr)
+            codes[name] = result.returncode
+        else:
+            codes[name] = _fork(TOOLS / tool, arguments, cwd, {}, log, log)
+    (cwd / 'codes.json').write_text(json.dumps(codes))
+
+
+def _fork(path, arguments, cwd, env, out, err):
+    """Run a script in a fork of the server; its exit code."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    process = multiprocessing.get_context('forkserver').Process(
+        target=_run_script,
+        args=(path, [str(a) for a in arguments], cwd, env, out, err),
+    )
+    process.start()
+    process.join(600)
+    return process.exitcode
+
+
+def _run_script(path, arguments, cwd, env, out, err):
+    """Run a script as ``python path *arguments`` would."""
+    os.chdir(cwd)
+    os.environ.update(env)
+    for number, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    torch.set_num_threads(1)
+    import killed_training  # noqa: F401  its hooks
+
+    sys.argv = [str(path), *arguments]
+    runpy.run_path(str(path), run_name='__main__')
 
 
 def forked():
-    """Variables with which scripts and torchrun start forked processes."""
-    venv = forked_python()
-    return dict(VENV=str(venv), PYTHON_EXEC=str(venv / 'bin' / 'python'))
-
-
-def call_all(jobs, cwd):
-    """Run tools one after the other.
-
-    Name -> [tool, *arguments]; :func:`ended` says what came of each.
-    """
-    env = environment(**forked())
-    codes = {}
-    for name, (tool, *arguments) in jobs.items():
-        with open(cwd / f'{name}.log', 'w') as log:
-            codes[name] = subprocess.run(
-                [env['PYTHON_EXEC'], *map(str, (TOOLS / tool, *arguments))],
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=600,
-            ).returncode
-    (cwd / 'codes.json').write_text(json.dumps(codes))
+    return dict(VENV=sys.prefix, PYTHON_EXEC=sys.executable)
 
 
 def ended(folder, name):

@@ -1,25 +1,19 @@
-"""Test a pose model with the arguments of MMPose's tools/test.py.
-
-Runs from any folder, and imports the dark_codec of the checkout it lies in.
-"""
+"""Test a pose model with the arguments of MMPose's tools/test.py."""
 
 import argparse
-import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.fileio import dump
+from mmengine.runner import Runner
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mmengine.config import Config  # noqa: E402
-from mmengine.dist import is_main_process  # noqa: E402
-from mmengine.fileio import dump  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
-from dark_codec.cli import (  # noqa: E402
+from dark_codec.cli import (
     UserError,
     add_common_arguments,
+    check_annotations,
     check_output,
     enable_hook,
     explain_downloads,
@@ -32,7 +26,7 @@ METRIC_SUFFIXES = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
 PICKLE_SUFFIXES = ('.pkl', '.pickle')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Test a pose model')
     parser.add_argument('config', help='config file')
@@ -51,7 +45,7 @@ def parse_args() -> argparse.Namespace:
         help='save, or with --show display, the worst predictions',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -94,9 +88,9 @@ def _plain(metric: Any) -> Any:
     return metric.item() if isinstance(metric, np.generic) else metric
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Test."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = load_config(args)
     if args.out is not None:
         check_output('--out', args.out, METRIC_SUFFIXES)
@@ -105,6 +99,7 @@ def main() -> None:
     merge_args(cfg, args)
     prepare(cfg, ('test',))
     runner = Runner.from_cfg(cfg)
+    check_annotations(runner, ('test',))
     with explain_downloads(cfg):
         metrics = runner.test()
     if args.out is not None and is_main_process():

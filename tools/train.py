@@ -1,34 +1,30 @@
-"""Train a pose model with the arguments of MMPose's tools/train.py.
-
-Runs from any folder, and imports the dark_codec of the checkout it lies in.
-"""
+"""Train a pose model with the arguments of MMPose's tools/train.py."""
 
 import argparse
 import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
 
-from mmengine.config import Config  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.hooks import CheckpointHook  # noqa: E402
-from mmengine.logging import print_log  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
-from dark_codec.cli import (  # noqa: E402
+from dark_codec.cli import (
     UserError,
     add_common_arguments,
+    check_annotations,
     enable_hook,
     explain_downloads,
     load_config,
     prepare,
     run_tool,
 )
-from dark_codec.openmmlab.engine import find_other_checkpoint  # noqa: E402
+from dark_codec.openmmlab.engine import find_other_checkpoint
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Train a pose model')
     parser.add_argument('config', help='config file')
@@ -56,7 +52,7 @@ def parse_args() -> argparse.Namespace:
         'to auto_scale_lr.base_batch_size of the config',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -143,7 +139,7 @@ def tell_what_next(config: str, runner: Runner) -> None:
     """Say where the last checkpoint lies, and how to test it."""
     checkpoint = runner.message_hub.runtime_info.get('last_ckpt')
     if checkpoint is not None:
-        test = str(Path(sys.argv[0]).with_name('test.py'))
+        test = str(Path(__file__).with_name('test.py'))
         command = shlex.join(['python', test, config, checkpoint])
         print_log(
             f'Trained. The last checkpoint: {checkpoint}\n'
@@ -152,15 +148,16 @@ def tell_what_next(config: str, runner: Runner) -> None:
         )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = load_config(args)
     merge_args(cfg, args)
     protect_checkpoints(cfg)
     prepare(cfg, ('train', 'val'))
     choose_checkpoint(cfg)
     runner = Runner.from_cfg(cfg)
+    check_annotations(runner, ('train', 'val'))
     with explain_downloads(cfg):
         runner.train()
     tell_what_next(args.config, runner)

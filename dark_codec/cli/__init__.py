@@ -7,19 +7,23 @@ from .arguments import (
     add_common_arguments,
     add_run_arguments,
 )
+from .checks import (
+    check_annotations,
+    check_checkpoint,
+    check_folder,
+    check_output,
+    describe_bad_metainfo,
+    describe_missing_data,
+    explain_downloads,
+)
 from .config import (
     carry_codec,
-    check_checkpoint,
     enable_hook,
     load_config,
     prepare,
     read_config,
 )
 from .errors import UserError
-from .metainfo import describe_bad_metainfo
-from .missing_data import describe_missing_data
-from .missing_weights import explain_downloads
-from .outputs import check_folder, check_output
 from .tool import run_tool
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     'add_common_arguments',
     'add_run_arguments',
     'carry_codec',
+    'check_annotations',
     'check_checkpoint',
     'check_folder',
     'check_output',

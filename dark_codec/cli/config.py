@@ -13,12 +13,9 @@ from mmengine.config import Config
 
 from ..openmmlab.compat import prepare_distributed
 from ..openmmlab.config import apply_codec, concerns_dark
-from ..openmmlab.engine import read_checkpoint, warn_of_another_codec
+from ..openmmlab.engine import warn_of_another_codec
+from .checks import check_checkpoint, check_run
 from .errors import UserError
-from .metainfo import describe_bad_metainfo
-from .missing_data import describe_missing_data
-from .missing_weights import check_weights
-from .outputs import check_folder
 
 
 def read_config(path: str, options: dict | None = None) -> Config:
@@ -109,45 +106,12 @@ def prepare(cfg: Config, loops: Sequence[str]) -> None:
         raise UserError(f'the config has no {loops[0]}_dataloader')
     load_from = cfg.get('load_from')
     checkpoint = check_checkpoint(load_from) if load_from else {}
-    missing = describe_missing_data(cfg, loops)
-    if missing:
-        raise UserError(missing)
-    wrong = describe_bad_metainfo(cfg, loops)
-    if wrong:
-        raise UserError(wrong)
-    if 'train' in loops:
-        check_weights(cfg)
+    check_run(cfg, loops)
     carry_codec(cfg)
     # runners of the others warn themselves
     if 'test' in loops and not concerns_dark(cfg):
         warn_of_another_codec(cfg, checkpoint)
-    _check_folders(cfg)
     prepare_distributed(cfg)
-
-
-def _check_folders(cfg: Config) -> None:
-    """Check that the folders of a run's output are writable."""
-    if cfg.get('work_dir') is not None:  # drawing tools have none
-        check_folder('--work-dir', cfg.work_dir)
-    hook = cfg.get('default_hooks', {}).get('visualization') or {}
-    pictures = hook.get('out_dir')
-    # a relative one is below the run's own folder in the work dir
-    if pictures is not None and os.path.isabs(pictures):
-        check_folder('--show-dir', pictures)
-
-
-def check_checkpoint(path: str) -> dict:
-    """Read and return a local checkpoint; a URL is not checked."""
-    if '://' in path:
-        return {}
-    if not os.path.isfile(os.path.expanduser(path)):
-        raise UserError(f'the checkpoint {path} does not exist')
-    try:
-        return read_checkpoint(path)
-    except ValueError as error:
-        raise UserError(
-            f'the checkpoint {path} cannot be read: {error}'
-        ) from error
 
 
 def carry_codec(cfg: Config) -> Config:

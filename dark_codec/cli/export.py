@@ -26,9 +26,9 @@ from ..deployment import (
 )
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
-from .config import carry_codec, check_checkpoint
+from .checks import check_checkpoint, describe_bad_metainfo
+from .config import carry_codec
 from .errors import UserError
-from .metainfo import describe_bad_metainfo
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format
 
@@ -154,7 +154,6 @@ def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
 
 def export_checked(
     module: ExportedDecoder | ExportedEstimator,
-    settings: dict,
     names: list[str] | None,
     out: Path,
     heatmaps: bool,
@@ -163,7 +162,6 @@ def export_checked(
 
     Args:
         module: What to export.
-        settings: Of the codec.
         names: Of the keypoints, if they are known.
         out: The file.
         heatmaps: Whether an estimator's graph gives its heatmaps, too.
@@ -178,7 +176,7 @@ def export_checked(
             'holds less than 2 GB'
         )
     print('Exporting, up to a minute for a large network ...', flush=True)
-    graph = export_onnx(module, describe(module, settings, names))
+    graph = export_onnx(module, describe(module, names))
     print('Running it in onnxruntime against PyTorch ...', flush=True)
     try:
         differences = check_onnx(graph, module)

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..openmmlab.engine import AtomicLocalBackend
-from .outputs import check_output
+from .checks import check_output
 
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
 

@@ -8,7 +8,6 @@ from typing import Any
 import onnx
 import torch
 
-from ..codec import DARKCodec
 from ..version import __version__
 from .modules import ExportedDecoder, ExportedEstimator
 
@@ -67,14 +66,12 @@ def drop_output(model: onnx.ModelProto, name: str) -> None:
 
 def describe(
     module: ExportedDecoder | ExportedEstimator,
-    settings: dict,
     keypoint_names: list[str] | None,
 ) -> dict[str, str]:
     """Describe a graph to its users, for its ``metadata_props``.
 
     Args:
         module (ExportedDecoder | ExportedEstimator): What is exported.
-        settings (dict): The codec's, as configs have them.
         keypoint_names (list[str], optional): In the order of the output.
 
     Returns:
@@ -82,7 +79,7 @@ def describe(
     """
     facts: dict[str, Any] = dict(
         opset=OPSET,
-        codec=_complete(settings, module.codec),
+        codec=module.codec.settings,
         decoder=type(module.codec.decoder).__name__,
         input_size=module.codec.input_size,
         heatmap_size=module.codec.heatmap_size,
@@ -94,18 +91,8 @@ def describe(
             uint8=module.uint8,
             **_normalisation(module.model.data_preprocessor),
         )
-    texts = {
-        # registered classes may stand for their names
-        key: json.dumps(value, default=str)
-        for key, value in facts.items()
-    }
+    texts = {key: json.dumps(value) for key, value in facts.items()}
     return dict(dark_codec=__version__, **texts)
-
-
-def _complete(settings: dict, codec: DARKCodec) -> dict:
-    """Return a codec's settings with its defaults filled in."""
-    known = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
-    return {**settings, **{key: getattr(codec, key) for key in known}}
 
 
 def _normalisation(preprocessor: Any) -> dict[str, Any]:

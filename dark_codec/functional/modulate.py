@@ -85,6 +85,7 @@ def opencv_kernel(kernel_size: int) -> Kernel:
     """
     if (
         not isinstance(kernel_size, int)
+        or isinstance(kernel_size, bool)
         or kernel_size < 1
         or kernel_size % 2 == 0
     ):

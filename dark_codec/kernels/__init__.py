@@ -35,6 +35,7 @@ __all__ = [
     'Recipe',
     'is_traced',
     'load',
+    'oks_kernel',
     'pick',
 ]
 
@@ -142,3 +143,19 @@ def _forced(name: str, device: torch.device) -> Kernel:
             f'{VARIABLE}={name}, but its kernel cannot be imported: {kernel}'
         ) from kernel
     return kernel
+
+
+def oks_kernel() -> Callable[..., None] | None:
+    """The kernel that scores decoded tables in host memory.
+
+    Returns:
+        Callable | None: See :func:`.numba.scores.oks_kernel`; None, which
+        means the reference, without numba or with
+        ``DARK_CODEC_KERNELS=reference``.
+    """
+    choice = os.environ.get(VARIABLE)
+    if choice == 'reference' or isinstance(load('numba'), ImportError):
+        return None
+    from .numba import scores
+
+    return scores.oks_kernel()

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from ..codec import DARKCodec
 from .config import apply_codec, decoding_head
-from .config.tree import type_name, unscoped
+from .config.codecs import build_codec, is_dark
 
 
 def codec_config(cfg: Config) -> dict:
@@ -29,24 +28,17 @@ def codec_config(cfg: Config) -> dict:
         cfg (Config): After :func:`dark_codec.apply_codec`. It is not changed.
 
     Returns:
-        dict: With ``input_size``, ``heatmap_size``, ``sigma`` and
-        ``alignment`` spelt out.
+        dict: All its :attr:`~dark_codec.DARKCodec.settings`.
 
     Raises:
         ValueError: If the model does not predict Gaussian heatmaps.
     """
     decoder: Any = decoding_head(cfg)[1].get('decoder')
-    if type_name(decoder) != 'DARKCodec':
+    if not is_dark(decoder):
         own = deepcopy(cfg)
         own.codec = dict(type='DARKCodec')
         decoder = decoding_head(apply_codec(own))[1]['decoder']
-    codec = KEYPOINT_CODECS.build(dict(decoder))
-    frames = {
-        key: getattr(codec, key)
-        for key in ('input_size', 'heatmap_size', 'sigma', 'alignment')
-    }
-    spelt_out = dict(unscoped(decoder), type='DARKCodec', **frames)
-    return Config(spelt_out).to_dict()
+    return build_codec(decoder).settings
 
 
 def decode(

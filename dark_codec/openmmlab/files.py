@@ -4,10 +4,11 @@ A wheel holds them in ``dark_codec/.mim``, as that of MMPose does; a checkout,
 also one installed in editable form, holds them at its root.
 """
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def config_path(name: str) -> str:
@@ -74,7 +75,15 @@ def _find(folder: str, name: str, suffixes: list[str]) -> str:
     if found:
         several = [p.relative_to(root / folder).as_posix() for p in found]
         raise ValueError(f'name={name!r} may be {" or ".join(several)}')
-    near = get_close_matches(name, [path.stem for path in paths], cutoff=0.4)
+    # those with all words of the name, else those that are spelt alike
+    stems = [path.stem for path in paths]
+    words = re.split(r'[-_/.]', name.lower())
+    near = [
+        stem
+        for stem in stems
+        if name and all(word in stem.lower() for word in words)
+    ]
+    near = near[:5] or get_close_matches(name, stems, cutoff=0.4)
     raise ValueError(
         f'name={name!r}: there is no such file below {root / folder}'
         + (f'; near to it: {", ".join(near)}' if near else '')

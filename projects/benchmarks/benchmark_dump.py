@@ -40,7 +40,7 @@ from dark_codec.dumps.writer import (
     write_shard,
 )
 from dark_codec.openmmlab.engine.progress import track
-from projects.shared_data import default_file, load
+from projects.shared_data import REAL_HEATMAPS, load
 
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
 IMAGES, DETECTIONS = 5000, 21  # of COCO val; detections an image
@@ -170,7 +170,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data',
         type=Path,
-        default=default_file(),
+        default=REAL_HEATMAPS,
         help='the heatmaps (default: %(default)s)',
     )
     args = parser.parse_args()

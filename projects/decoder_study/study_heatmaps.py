@@ -64,7 +64,7 @@ from projects.decoder_study.tables import (
     sweep_scores,
     sweep_table,
 )
-from projects.shared_data import Maps, default_file, load
+from projects.shared_data import REAL_HEATMAPS, Maps, load
 
 HERE = Path(__file__).resolve().parent
 
@@ -200,7 +200,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data',
         type=Path,
-        default=default_file(),
+        default=REAL_HEATMAPS,
         help='the heatmaps (default: %(default)s)',
     )
     parser.add_argument(

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tiny_run import ended, narrow_hrnet
@@ -23,26 +21,8 @@ def succeed(result):
     return result.stdout
 
 
-def run_forked(jobs, folder):
-    """Run tools one after the other; see :func:`succeeded`."""
-    listed = [[f'{name}.log', *map(str, job)] for name, job in jobs.items()]
-    script = Path(__file__).with_name('forked_tools.py')
-    result = subprocess.run(
-        [sys.executable, script],
-        input=json.dumps(listed),
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert result.returncode == 0, result.stderr
-    codes = json.loads(result.stdout.splitlines()[-1])
-    (folder / 'codes.json').write_text(json.dumps(dict(zip(jobs, codes))))
-
-
 def succeeded(folder, name):
-    """What a tool of `run_forked` printed, if it went well."""
+    """What a tool of `call_all` printed, if it went well."""
     code, text = ended(folder, name)
     assert code == 0, text[-3000:]
     return text

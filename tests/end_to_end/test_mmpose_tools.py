@@ -18,8 +18,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from mmpose.registry import KEYPOINT_CODECS
-from samples import ROOT, losses, run_forked, succeeded
-from tiny_run import free_port
+from samples import ROOT, losses, succeeded
+from tiny_run import call_all, free_port
 
 from dark_codec import DARKCodec
 
@@ -164,7 +164,7 @@ def folder(data_root, tmp_path_factory):
         config = write_config(folder / f'{name}.py', data_root, codec)
         jobs[f'theirs {name}'] = [MMPOSE / 'train.py', config]
         jobs[f'ours {name}'] = [ROOT / 'tools/train.py', config]
-    run_forked(jobs, folder)
+    call_all(jobs, folder, fresh={'theirs train', 'ours train'})
     return folder
 
 

@@ -18,11 +18,10 @@ from samples import (
     CONFIGS,
     few_coco_samples,
     losses,
-    run_forked,
     succeed,
     succeeded,
 )
-from tiny_run import call
+from tiny_run import call, call_all
 
 from dark_codec import (
     DARKCodec,
@@ -211,7 +210,7 @@ def under_mmpose(data_root, tmp_path_factory):
         config = write_explicit(name, folder)
         found = commands(*tools, config, name, data_root)
         jobs.update({f'{name} {tool}': c for tool, c in found.items()})
-    run_forked(jobs, folder)
+    call_all(jobs, folder, fresh={'restated train'})
     return folder
 
 

@@ -379,6 +379,33 @@ def test_switch(load):
     assert apply_codec(cfg).to_dict() == once
 
 
+@pytest.mark.parametrize('off', [False, None])
+def test_switched_off_again(load, off):
+    """As a line over a saved config does, or an option."""
+    cfg = load()
+    before = copy.deepcopy(cfg.train_dataloader.dataset.pipeline)
+    apply_codec(cfg)
+    cfg.targets_on_device = off
+    apply_codec(cfg)
+    assert not cfg.model.data_preprocessor.get('batch_augments')
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    assert [t.type for t in pipeline] == [t.type for t in before]
+    assert pipeline[-2].encoder == cfg.model.head.decoder == cfg.codec
+    cfg.targets_on_device = True
+    (augment,) = apply_codec(cfg).model.data_preprocessor.batch_augments
+    assert augment.encoder == cfg.model.head.decoder
+
+
+@pytest.mark.parametrize('switch', ['no', 'True', 0, 1])
+def test_a_switch_that_is_no_boolean(load, switch):
+    cfg = load()
+    cfg.targets_on_device = switch
+    with pytest.raises(
+        ValueError, match=f'targets_on_device must be .* got {switch!r}'
+    ):
+        apply_codec(cfg)
+
+
 def test_codec_reaches_the_augment_later_too(load):
     cfg = apply_codec(load())
     cfg.codec.alignment = 'half_pixel'

@@ -115,9 +115,7 @@ def main() -> None:
             cfg, args.checkpoint, args.flip, args.uint8
         )
     out = Path(args.out)
-    differences = export.export_checked(
-        module, settings, names, out, args.heatmaps
-    )
+    differences = export.export_checked(module, names, out, args.heatmaps)
     found = ', '.join(
         f'{name} {value:.1e}'
         + (' input px' if name == 'keypoints' else ' of the highest')

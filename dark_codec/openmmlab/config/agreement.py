@@ -1,170 +1,271 @@
-"""Check that all places of a config have the same DARKCodec."""
+"""Refusal of configs that ask for DARK where it would not be heard.
+
+What looks like a DARKCodec, or stands in ``codec``, is what the head decodes
+with, or an error names both.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+from difflib import SequenceMatcher
 from typing import Any
 
 from mmengine.config import Config
+from mmpose.registry import KEYPOINT_CODECS
 
 from ...functional import get_alignment
-from .places import codec_places, decoding_head, warps
-from .settings import COMPLETED, alignment_of, build_codec, same_codec
-from .tree import as_levels, plain, type_name, unscoped
+from ...registry import nearest_name
+from .codecs import DEFAULTS, SHARED, agrees, build_codec, is_dark, same_codec
+from .places import Places, head_decoder
+from .tree import (
+    as_levels,
+    find_all,
+    name_of,
+    plain,
+    raw_get,
+    raw_items,
+    type_name,
+)
+
+_TARGETS = 'targets_on_device'
+# statements of a config file that assign to ``codec``
+_CODEC = re.compile(r'^codec\s*=.*(?:\n[ \t)\]}].*)*', re.MULTILINE)
 
 
-def check_agreement(cfg: Config, levels: list[dict]) -> None:
-    """Refuse a head or target whose DARKCodec is not the top-level one.
+def concerns_dark(cfg: Config | dict) -> bool:
+    """Return whether a config is whole, and imports or names dark_codec.
 
-    Where all places have the same one, it stems from a base or from an
-    earlier completion, and the top-level codec may replace it; likewise where
-    a place has the codec of a file that this one is based on.
+    Called for every config that is read: cheap, and without importing what a
+    lazy config names.
+    """
+    if not raw_get(cfg, 'model'):
+        return False
+    imports = as_levels(raw_get(raw_get(cfg, 'custom_imports'), 'imports'))
+    return (
+        any(str(name).split('.')[0] == 'dark_codec' for name in imports)
+        or any(
+            _is_near(key, 'codec') and _looks_dark(value)
+            for key, value in raw_items(cfg)
+        )
+        or any(find_all(cfg, 'DARKCodec'))
+    )
+
+
+def check_spelling(cfg: Config, places: Places) -> None:
+    """Refuse what would be ignored because of its spelling.
+
+    Raises:
+        ValueError: With the place, and the probable spelling.
+    """
+    codec = raw_get(cfg, 'codec')
+    if codec is not None and not isinstance(codec, (dict, list, tuple)):
+        raise ValueError(
+            "codec must be a dict with a type, as in codec=dict(type='"
+            f"{_nearest(name_of(codec) or '')}'), got "
+            f'codec={name_of(codec) or codec!r}'
+        )
+    found = [('codec', level) for level in as_levels(codec)]
+    found += places.levels()
+    for path, level in found:
+        _check_type(path, level)
+    _check_not_taken_back(cfg, places)
+    for path, level in found:
+        _check_settings(path, level)
+    used = [level for _, level in found if is_dark(level)]
+    for key, value in raw_items(cfg):
+        if key != _TARGETS and _is_near(key, _TARGETS):
+            raise ValueError(
+                f'{key}={plain(value)}: nothing uses this; did you mean '
+                f'{_TARGETS}?'
+            )
+        if key != 'codec':
+            _check_other_key(key, value, used)
+
+
+def _check_type(path: str, codec: Any) -> None:
+    """Refuse a codec whose type is unknown, or not the one that is meant."""
+    kind, name = raw_get(codec, 'type'), type_name(codec)
+    registered = KEYPOINT_CODECS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(kind, str) and registered is None:
+        raise ValueError(
+            f'{path}.type={kind!r} is no registered codec; did you mean '
+            f'{_nearest(kind)!r}? Known: {sorted(KEYPOINT_CODECS.module_dict)}'
+        )
+    if path == 'codec' and name != 'DARKCodec' and _looks_dark(codec):
+        raise ValueError(
+            f'codec={plain(codec)} names DARKCodec, but its type is '
+            f"{name!r}: write codec=dict(type='DARKCodec')"
+        )
+
+
+def _check_settings(path: str, codec: Any) -> None:
+    """Refuse a codec of another type that has settings of DARKCodec."""
+    name = type_name(codec)
+    if name == 'DARKCodec':
+        return
+    theirs = KEYPOINT_CODECS.get(name) if name else None
+    taken = inspect.signature(theirs).parameters if theirs else ()
+    ours = set(DEFAULTS) - {*SHARED, *taken}
+    found = [key for key, _ in raw_items(codec) if key in ours]
+    if found:
+        raise ValueError(
+            f'{path} has {", ".join(found)} as only a DARKCodec has, but its '
+            f"type is {name}: write type='DARKCodec', or leave them out"
+        )
+
+
+def _check_not_taken_back(cfg: Config, places: Places) -> None:
+    """Refuse another codec over one that a completed config still has.
+
+    A config that only says itself where DARKCodec is used may have another
+    one at the top, which is its base's.
+    """
+    codec = raw_get(cfg, 'codec')
+    dark = [path for path, level in places.levels() if is_dark(level)]
+    if (
+        codec is not None
+        and dark
+        and not any(map(is_dark, as_levels(codec)))
+        and any('DARKCodec' in text for text in _CODEC.findall(cfg.text))
+    ):
+        raise ValueError(
+            f'codec is {plain(codec)}, but {dark[0]} is still DARKCodec, '
+            'which this config had as its codec before: for a run without '
+            'it, take a config that does not name it'
+        )
+
+
+def _check_other_key(key: Any, value: Any, used: list[dict]) -> None:
+    """Refuse a top-level key with a DARKCodec that nothing reads."""
+    near = _is_near(key, 'codec')
+    levels = as_levels(value)
+    if not (_looks_dark(value) if near else any(map(is_dark, levels))):
+        return
+    is_read = any(same_codec(level, node) for level in levels for node in used)
+    if not is_read and (near or not used):
+        raise ValueError(
+            f'{key}={plain(value)}: nothing uses this; the key of a '
+            "config's codec is codec, as in codec=dict(type='DARKCodec')"
+        )
+
+
+def _looks_dark(node: Any) -> bool:
+    """Return whether a codec's value names anything like DARKCodec."""
+    if isinstance(node, (list, tuple)):
+        return any(map(_looks_dark, node))
+    values = [value for _, value in raw_items(node)] or [node]
+    names = [(name_of(value) or '').split('.')[-1] for value in values]
+    return any(
+        'dark' in name.lower() or _is_near(name, 'DARKCodec') for name in names
+    )
+
+
+def _is_near(name: Any, other: str) -> bool:
+    if not isinstance(name, str):
+        return False
+    return SequenceMatcher(None, name.lower(), other.lower()).ratio() > 0.75
+
+
+def _nearest(name: str) -> str:
+    """Return the nearest registered codec, DARKCodec by default."""
+    near = (
+        None if 'dark' in name.lower() else nearest_name(name, KEYPOINT_CODECS)
+    )
+    return near or 'DARKCodec'
+
+
+def check_places(places: Places, levels: list[dict]) -> None:
+    """Refuse a place that names another codec than the top-level one.
+
+    Where all places have the same DARKCodec, it stems from a base or from an
+    earlier completion, and the top-level codec replaces it.
 
     Args:
-        cfg (Config): A config whose top-level ``codec`` is DARKCodec.
+        places (Places): Of a config whose top-level ``codec`` is DARKCodec.
         levels (list[dict]): That codec, completed, one of each level.
 
     Raises:
-        ValueError: With the place that has another DARKCodec.
+        ValueError: With the place and its codec.
     """
-    # the levels of a list differ in sigma
-    found = [
-        (path, level, isinstance(codec, (list, tuple)))
-        for path, codec in codec_places(cfg)
-        for level in as_levels(codec)
-    ]
-    first = found[0][1]
-    if all(same_codec(level, first, any_sigma=m) for _, level, m in found):
-        return
-    others = [
-        (path, level)
-        for path, level, of_many in found
-        if type_name(level) == 'DARKCodec'
-        and not any(
-            same_codec(_filled(level, wanted), wanted, any_sigma=of_many)
-            for wanted in levels
+    kinds = {
+        type_name(place.value): place
+        for place in places.codecs
+        if place.is_used
+        and isinstance(place.value, dict)
+        and not is_dark(place.value)
+    }
+    if len(kinds) > 1:
+        found = ', but '.join(
+            f'{place.path}.{place.key} is {kind}'
+            for kind, place in kinds.items()
         )
-    ]
-    inherited = _codecs_of_files(cfg.filename) if others else []
-    for path, level in others:
-        if not any(same_codec(level, codec) for codec in inherited):
+        raise ValueError(
+            f'codec is DARKCodec, and it would replace two kinds: {found}; '
+            'leave out the one that differs from its base'
+        )
+    named = []
+    for place in places.codecs:
+        many = isinstance(place.value, (list, tuple))
+        for level in as_levels(place.value) if place.is_used else []:
+            # the levels of a list differ in sigma
+            ignored = {'sigma'} if many else set()
+            taken = {k: v for k, v in raw_items(level) if k not in ignored}
+            named.append((f'{place.path}.{place.key}', taken))
+    first = named[0][1]
+    if all(
+        same_codec({'sigma': first.get('sigma'), **n}, first) for _, n in named
+    ):
+        return
+    for path, codec in named:
+        if is_dark(codec) and not any(agrees(codec, one) for one in levels):
             raise ValueError(
-                f'{path} is {plain(level)}, but codec is '
+                f'{path} is {plain(codec)}, but codec is '
                 f'{plain(levels[-1])}: leave it out there, and set it in codec'
             )
 
 
-def _filled(codec: dict, wanted: dict) -> dict:
-    """Fill in what ``wanted`` itself has from the codec that it replaces.
-
-    A file's ``encoder=codec`` copies its codec as it stands there.
-    """
-    taken = {key: wanted[key] for key in COMPLETED if key in wanted}
-    return {**taken, **unscoped(codec)}
-
-
-def _codecs_of_files(file: str | None) -> list:
-    """Return the codecs of a config file and of all that it is based on."""
-    found: list = []
-    try:
-        if file is not None:
-            found += as_levels(Config._file2dict(file)[0].get('codec'))
-            for base in Config._get_base_files(file):
-                path, _ = Config._get_cfg_path(base, file)
-                found += _codecs_of_files(path)
-    except (ImportError, OSError, RuntimeError, SyntaxError):
-        pass  # moved since, or lazy: unknown
-    return found
-
-
-def check_replaced(cfg: Config) -> None:
-    """Refuse places whose codecs, to be replaced, are not of one type.
-
-    Raises:
-        ValueError: Names two of them.
-    """
-    names = {
-        type_name(codec): path
-        for path, codec in codec_places(cfg)
-        if isinstance(codec, dict) and type_name(codec) != 'DARKCodec'
-    }
-    if len(names) > 1:
-        places = ', but '.join(f'{names[name]} is {name}' for name in names)
-        raise ValueError(
-            f'codec is DARKCodec, and it would replace two kinds: {places}; '
-            'leave out the one that differs from its base'
-        )
-
-
-def _check_not_taken_back(cfg: Config, path: str) -> None:
-    """Refuse another codec at the top of a config that DARKCodec completed.
-
-    A config that only says itself where DARKCodec is used may have another
-    one there, which is its base's.
-    """
-    codec = cfg.get('codec')
-    if codec is not None and any(
-        type_name(level) == 'DARKCodec'
-        for level in _codecs_of_files(cfg.filename)
-    ):
-        raise ValueError(
-            f'codec is {plain(codec)}, but {path} is still DARKCodec, which '
-            'this config had as its codec before: for a run without it, take '
-            'a config that does not name it'
-        )
-
-
-def check_explicit(cfg: Config) -> None:
+def check_spelt_out(cfg: Config, places: Places) -> None:
     """Refuse places that name DARKCodec themselves and disagree.
 
     Raises:
         ValueError: If one has another codec, or warps or the flip test do
             not fit it.
     """
-    model = cfg.get('model') or {}
-    if not isinstance(model.get('head'), dict):
-        return
     # a val_dataloader may have other targets
-    places: dict[str, Any] = {
-        path: codec
-        for path, codec in codec_places(cfg)
-        if path.startswith(('model.', 'train_dataloader.'))
+    spelt = {
+        f'{place.path}.{place.key}': place.value
+        for place in places.codecs
+        if place.path.startswith(('model.', 'train_dataloader.'))
     }
-    dark = {p: c for p, c in places.items() if type_name(c) == 'DARKCodec'}
-    if not dark:
+    head = head_decoder(cfg)
+    if not any(map(is_dark, spelt.values())):
         return
-    _check_not_taken_back(cfg, next(iter(dark)))
-    head = decoding_head(cfg)[1]
-    if len(dark) < len(places) or any(
-        not same_codec(codec, head['decoder']) for codec in dark.values()
-    ):
+    if not all(same_codec(codec, head) for codec in spelt.values()):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '
             'top-level codec and be carried there. Got: '
-            + '; '.join(f'{path} = {codec}' for path, codec in places.items())
+            + '; '.join(f'{path} = {codec}' for path, codec in spelt.items())
         )
-    _check_warps(cfg, head['decoder'])
-    shift = (model.get('test_cfg') or {}).get('shift_heatmap', False)
-    alignment = alignment_of(head['decoder'])
-    fits = get_alignment(alignment).shift_heatmap
-    if (model.get('test_cfg') or {}).get('flip_test') and shift != fits:
-        raise ValueError(
-            f'model.test_cfg.shift_heatmap={shift} does not fit '
-            f'alignment={alignment!r}; '
-            f'set it to {fits}'
-        )
-
-
-def _check_warps(cfg: Config, decoder: dict) -> None:
-    """Check the crops' size and kind against the codec."""
-    codec = build_codec(decoder)
-    for path, warp in warps(cfg):
+    codec = build_codec(head)
+    for warp in places.warps:
+        if not warp.is_used:
+            continue
         found = dict(
-            input_size=tuple(warp['input_size']),
-            use_udp=bool(warp.get('use_udp', False)),
+            input_size=tuple(warp.value),
+            use_udp=bool(warp.node.get('use_udp', False)),
         )
         for key, value in found.items():
             if value != getattr(codec, key):
                 raise ValueError(
-                    f'{path}.{key}={value} does not fit the codec, which has '
-                    f'{key}={getattr(codec, key)}; make them agree'
+                    f'{warp.path}.{key}={value} does not fit the codec, which '
+                    f'has {key}={getattr(codec, key)}; make them agree'
                 )
+    test_cfg = cfg.model.get('test_cfg') or {}
+    shift = test_cfg.get('shift_heatmap', False)
+    fits = get_alignment(codec.alignment).shift_heatmap
+    if test_cfg.get('flip_test') and shift != fits:
+        raise ValueError(
+            f'model.test_cfg.shift_heatmap={shift} does not fit '
+            f'alignment={codec.alignment!r}; set it to {fits}'
+        )

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ...checks import checked_flag
 from ...functional import get_alignment
-from .agreement import check_agreement, check_explicit, check_replaced
-from .device_targets import move_targets_to_device
-from .places import (
-    ENCODING,
+from .agreement import check_places, check_spelling, check_spelt_out
+from .codecs import (
     GAUSSIAN_CODECS,
-    codec_levels,
-    decoding_head,
-    warp_is_udp,
-)
-from .settings import (
     alignment_of,
-    check_settings,
-    check_stride,
+    build_codec,
+    check_sizes,
     complete_codec,
     describe,
     gaussian_sigma,
+    is_dark,
     same_codec,
 )
-from .spelling import check_spelling
-from .tree import as_levels, find_all, set_logged, type_name
+from .device_targets import move_targets_to_device, move_targets_to_workers
+from .keypoint_sigmas import fill_in_sigmas
+from .places import Place, Places, decoding_head
+from .tree import as_levels, set_logged, type_name
 
 
 def apply_codec(cfg: Config) -> Config:
@@ -63,42 +61,49 @@ def apply_codec(cfg: Config) -> Config:
             Gaussian heatmaps, sizes disagree, or a key is unknown; or if it
             is misspelt.
     """
-    check_spelling(cfg)
+    switch = cfg.get('targets_on_device')
+    on_device = switch is not None and checked_flag(
+        switch, 'targets_on_device'
+    )
+    if 'targets_on_device' in cfg and not on_device:
+        move_targets_to_workers(cfg)
+    places = Places.of(cfg)
+    check_spelling(cfg, places)
     codec = cfg.get('codec')
     levels = as_levels(codec)
-    dark = [type_name(level) == 'DARKCodec' for level in levels]
-    if not any(dark):
-        if cfg.get('targets_on_device'):
+    if not any(map(is_dark, levels)):
+        if on_device:
             raise ValueError(
                 "targets_on_device=True needs codec=dict(type='DARKCodec'), "
                 f'got {codec}'
             )
-        check_explicit(cfg)
-        _check_settings(cfg)
+        check_spelt_out(cfg, places)
         return cfg
-    if not all(dark):
+    if not all(map(is_dark, levels)):
         raise ValueError(
             'either all levels of codec are DARKCodec or none, '
             f'got {[type_name(level) for level in levels]}'
         )
-    _check_settings(cfg)
     replaced = _replaced_codec(cfg)
-    check_replaced(cfg)
-    use_udp = warp_is_udp(cfg)
-    levels = [complete_codec(level, replaced, use_udp) for level in levels]
-    check_stride(levels[-1], replaced)
-    check_agreement(cfg, levels)
+    use_udp = places.warp_is_udp()
+    levels = [
+        complete_codec(fill_in_sigmas(level, cfg), replaced, use_udp)
+        for level in levels
+    ]
+    check_sizes(levels[-1], replaced)
+    check_places(places, levels)
+    _check_flip_test(cfg, levels[-1])
+    encoders = {
+        place.path: _encoder_for(place, levels, replaced)
+        for place in places.codecs
+        if place.key == 'encoder'
+    }
     cfg.codec = levels if isinstance(codec, (list, tuple)) else levels[0]
-    _carry(cfg, levels)
-    _set_shift(cfg, levels[-1])
-    if cfg.get('targets_on_device'):
+    _carry(places, levels[-1], encoders)
+    _set_shift(cfg, levels[-1], replaced)
+    if on_device:
         move_targets_to_device(cfg)
     return cfg
-
-
-def _check_settings(cfg: Config) -> None:
-    for path, level in codec_levels(cfg):
-        check_settings(path, level)
 
 
 def _replaced_codec(cfg: Config) -> dict:
@@ -118,31 +123,57 @@ def _replaced_codec(cfg: Config) -> dict:
             'DARKCodec cannot replace UDPHeatmap with heatmap_type='
             f'{decoder.heatmap_type!r}: such a head predicts offsets too'
         )
-    return decoder
+    return dict(decoder)
 
 
-def _carry(cfg: Config, levels: list[dict]) -> None:
+def _encoder_for(
+    target: Place, levels: list[dict], replaced: dict
+) -> dict | list[dict]:
+    """Return the encoder of a GenerateTarget, or one of each level."""
+    old = target.value
+    if not isinstance(old, (list, tuple)):
+        return levels[-1]
+    names = [type_name(level) for level in old]
+    if not target.node.get('multilevel') or not set(names) <= {
+        *GAUSSIAN_CODECS
+    }:
+        raise ValueError(
+            f'GenerateTarget combines the encoders {names}: '
+            'DARKCodec replaces Gaussian heatmaps only'
+        )
+    if len(levels) > 1 and len(levels) != len(old):
+        raise ValueError(
+            f'codec has {len(levels)} levels, GenerateTarget has {len(old)}'
+        )
+    if len(levels) > 1:
+        return levels
+    # the levels keep their ratios to the head's sigma
+    sigmas = [gaussian_sigma(level) for level in old]
+    new, head = build_codec(levels[0]).sigma, gaussian_sigma(replaced)
+    if head is not None and new != head:
+        sigmas = [sigma and sigma * new / head for sigma in sigmas]
+    return [dict(levels[0], sigma=sigma) for sigma in sigmas]
+
+
+def _carry(places: Places, decoder: dict, encoders: dict[str, Any]) -> None:
     """Put the codec where it is used, and log what it replaces."""
-    path, head = decoding_head(cfg)
-    changes = [(head, 'decoder', levels[-1], path)]
-    for kind in ENCODING:
-        for path, transform in find_all(cfg, kind):
-            encoder: Any = _encoder_for(transform, levels)
-            changes.append((transform, 'encoder', encoder, path))
-    names = [
-        type_name(as_levels(node.get(key))[-1])
-        for node, key, value, _ in changes
-        if not _does_the_same(node.get(key), value)
+    changes = [
+        (place, encoders.get(place.path, decoder)) for place in places.codecs
     ]
-    for change in changes:
-        set_logged(*change)
-    for path, warp in find_all(cfg, 'TopdownAffine'):
-        set_logged(warp, 'input_size', levels[-1]['input_size'], path)
-    if names:
-        kinds = ' and '.join(dict.fromkeys(map(str, names)))
-        places = f'{len(names)} place' + ('s' if len(names) > 1 else '')
+    replaced = [
+        str(type_name(as_levels(place.value)[-1]))
+        for place, value in changes
+        if not _does_the_same(place.value, value)
+    ]
+    for place, value in changes:
+        set_logged(place.node, place.key, value, place.path)
+    for warp in places.warps:
+        set_logged(warp.node, warp.key, decoder['input_size'], warp.path)
+    if replaced:
+        kinds = ' and '.join(dict.fromkeys(replaced))
+        count = f'{len(replaced)} place' + 's' * (len(replaced) > 1)
         print_log(
-            f'DARKCodec: {describe(levels[-1])}; replaces {kinds} in {places}',
+            f'DARKCodec: {describe(decoder)}; replaces {kinds} in {count}',
             logger='current',
         )
 
@@ -152,33 +183,8 @@ def _does_the_same(old: Any, new: Any) -> bool:
     return len(pair[0]) == len(pair[1]) and all(map(same_codec, *pair))
 
 
-def _encoder_for(transform: dict, levels: list[dict]) -> dict | list[dict]:
-    encoder = transform.get('encoder')
-    if not isinstance(encoder, (list, tuple)):
-        return levels[-1]
-    names = [type_name(level) for level in encoder]
-    if not transform.get('multilevel') or any(
-        n not in GAUSSIAN_CODECS for n in names
-    ):
-        raise ValueError(
-            f'GenerateTarget combines the encoders {names}: '
-            'DARKCodec replaces Gaussian heatmaps only'
-        )
-    if len(levels) == 1:
-        return [
-            dict(levels[0], sigma=gaussian_sigma(level)) for level in encoder
-        ]
-    if len(levels) != len(encoder):
-        raise ValueError(
-            f'codec has {len(levels)} levels, GenerateTarget '
-            f'has {len(encoder)}'
-        )
-    return levels
-
-
-def _set_shift(cfg: Config, codec: dict) -> None:
-    """Move flipped heatmaps by a px only where the alignment wants it."""
-    test_cfg = cfg.model.setdefault('test_cfg', {})
+def _check_flip_test(cfg: Config, codec: dict) -> None:
+    test_cfg: Any = cfg.model.get('test_cfg') or {}
     if test_cfg.get('flip_mode', 'heatmap') != 'heatmap':
         raise ValueError(
             f'model.test_cfg.flip_mode={test_cfg.flip_mode!r} '
@@ -189,5 +195,21 @@ def _set_shift(cfg: Config, codec: dict) -> None:
             'codec.correct_flip_shift is for flip tests, but '
             'model.test_cfg.flip_test is not set'
         )
-    shift = get_alignment(alignment_of(codec)).shift_heatmap
-    set_logged(test_cfg, 'shift_heatmap', shift, 'model.test_cfg')
+
+
+def _set_shift(cfg: Config, codec: dict, replaced: dict) -> None:
+    """Move flipped heatmaps by a px only where the alignment wants it."""
+    test_cfg = cfg.model.setdefault('test_cfg', {})
+    fits, fitted = (
+        get_alignment(alignment_of(c)).shift_heatmap for c in (codec, replaced)
+    )
+    found = test_cfg.get('shift_heatmap', fits)
+    if found not in (fits, fitted):
+        # no codec has asked for it: somebody has set it
+        print_log(
+            f'DARKCodec: model.test_cfg.shift_heatmap={found} does not fit '
+            f'alignment={alignment_of(codec)!r}: it is set back to {fits}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    set_logged(test_cfg, 'shift_heatmap', fits, 'model.test_cfg')

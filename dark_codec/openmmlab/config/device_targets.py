@@ -1,4 +1,4 @@
-"""Implementation of ``targets_on_device = True`` in a config."""
+"""Implementation of ``targets_on_device`` in a config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import MODELS
 
-from .tree import find_all, set_logged, type_name, unscoped
+from .tree import find_all, raw_items, set_logged, type_name, unscoped
 
 # Where pipelines for training are. A train_pipeline at the top level is not
 # among them: it may be a base's that nothing uses.
@@ -35,7 +35,7 @@ def move_targets_to_device(cfg: Config) -> None:
         ValueError: If the targets cannot be rendered on the device.
     """
     preprocessor = _preprocessor(cfg)
-    found = list(_pipelines({key: cfg.get(key) for key in _TRAINING}))
+    found = list(_pipelines(cfg, 'GenerateTarget'))
     augments = list(preprocessor.get('batch_augments') or [])
     if not found:
         if any(type_name(a) == 'BatchGenerateTarget' for a in augments):
@@ -45,7 +45,16 @@ def move_targets_to_device(cfg: Config) -> None:
             'GenerateTarget that could be moved'
         )
     augment = _augment([_target(path, node[key]) for path, node, key in found])
-    packs = _packs(cfg)
+    packs = [
+        pack
+        for key in _TRAINING
+        for pack in find_all(cfg.get(key), 'PackPoseInputs', key)
+    ]
+    if not packs:
+        raise ValueError(
+            'targets_on_device=True, but no training pipeline has a '
+            'PackPoseInputs, which would hand the keypoints on'
+        )
     for path, node, key in found:
         kept = [t for t in node[key] if type_name(t) != 'GenerateTarget']
         set_logged(node, key, kept, path)
@@ -55,14 +64,38 @@ def move_targets_to_device(cfg: Config) -> None:
             keys = tuple(pack.get('meta_keys', _META_KEYS))
             if _WEIGHTS not in keys:
                 set_logged(pack, 'meta_keys', (*keys, _WEIGHTS), path)
-    set_logged(
-        preprocessor,
-        'batch_augments',
-        [*augments, augment],
-        'model.data_preprocessor',
-    )
+    path = 'model.data_preprocessor'
+    set_logged(preprocessor, 'batch_augments', [*augments, augment], path)
     print_log(
         'DARKCodec: targets are rendered on the training device',
+        logger='current',
+    )
+
+
+def move_targets_to_workers(cfg: Config) -> None:
+    """Put GenerateTarget back where :func:`move_targets_to_device` took it.
+
+    Does nothing where the targets have not been moved.
+
+    Args:
+        cfg (Config): A whole config, changed in place.
+    """
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    augments = list(preprocessor.get('batch_augments') or [])
+    moved = [a for a in augments if type_name(a) == 'BatchGenerateTarget']
+    if not moved:
+        return
+    target = {**unscoped(moved[0]), 'type': 'GenerateTarget'}
+    for path, node, key in list(_pipelines(cfg, 'PackPoseInputs')):
+        names = [type_name(transform) for transform in node[key]]
+        place = names.index('PackPoseInputs')
+        pipeline = [*node[key][:place], target, *node[key][place:]]
+        set_logged(node, key, pipeline, path)
+    kept = [augment for augment in augments if augment not in moved]
+    path = 'model.data_preprocessor'
+    set_logged(preprocessor, 'batch_augments', kept or None, path)
+    print_log(
+        'DARKCodec: targets are rendered by the data loader again',
         logger='current',
     )
 
@@ -82,19 +115,19 @@ def _preprocessor(cfg: Config) -> dict:
     return preprocessor
 
 
-def _pipelines(node: Any, path: str = '') -> Iterator[tuple[str, Any, Any]]:
-    """Return path, parent and key of pipelines with a GenerateTarget."""
-    if not isinstance(node, (list, tuple, dict)):
-        return
-    pairs: Any = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in pairs:
-        below = f'{path}.{key}' if path else key
-        if isinstance(value, (list, tuple)) and any(
-            type_name(child) == 'GenerateTarget' for child in value
-        ):
-            yield below, node, key
-        else:
-            yield from _pipelines(value, below)
+def _pipelines(cfg: Config, kind: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield path, parent and key of training pipelines with a transform."""
+    nodes = [(key, cfg.get(key)) for key in _TRAINING]
+    while nodes:
+        path, node = nodes.pop(0)
+        for key, value in raw_items(node):
+            below = f'{path}.{key}'
+            if isinstance(value, (list, tuple)) and any(
+                type_name(child) == kind for child in value
+            ):
+                yield below, node, key
+            else:
+                nodes.append((below, value))
 
 
 def _target(path: str, pipeline: list[dict]) -> dict:
@@ -121,17 +154,3 @@ def _augment(targets: list[dict]) -> dict:
         )
     settings[0].pop('target_type', None)  # deprecated, without effect
     return {**settings[0], 'type': 'BatchGenerateTarget'}
-
-
-def _packs(cfg: Config) -> list[tuple[str, dict]]:
-    packs = [
-        pack
-        for key in _TRAINING
-        for pack in find_all(cfg.get(key), 'PackPoseInputs', key)
-    ]
-    if not packs:
-        raise ValueError(
-            'targets_on_device=True, but no training pipeline has a '
-            'PackPoseInputs, which would hand the keypoints on'
-        )
-    return packs

@@ -18,8 +18,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..compat import prepare_distributed
+from .agreement import concerns_dark
 from .apply import apply_codec
-from .spelling import concerns_dark
 
 SWITCH = 'DARK_CODEC_COMPLETE'
 _MARK = '_completes_dark_codec'

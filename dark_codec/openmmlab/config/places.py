@@ -2,24 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from .tree import as_levels, find_all, raw_get, type_name
+from .tree import as_levels, raw_get, type_name, walk
 
-ENCODING = ('GenerateTarget', 'BatchGenerateTarget')
-# MMPose's codecs of Gaussian heatmaps, which have one alignment each
-MMPOSE_ALIGNMENTS = dict(
-    MSRAHeatmap='asymmetric',
-    UDPHeatmap='align_corners',
-    MegviiHeatmap='asymmetric',
-)
-GAUSSIAN_CODECS = (*MMPOSE_ALIGNMENTS, 'DARKCodec')
 # what runs; a base's top-level ``train_pipeline`` may be unused
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-USED = ('model', *LOADERS, 'custom_hooks')
+_USED = (
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'custom_hooks',
+)
+
+
+class Place(NamedTuple):
+    """A key of a config's node."""
+
+    path: str
+    node: dict
+    key: str
+
+    @property
+    def value(self) -> Any:
+        """Its value; a codec may be a list, one codec per level."""
+        return raw_get(self.node, self.key)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a run reads it."""
+        return self.path.partition('.')[0] in _USED
+
+
+class Places(NamedTuple):
+    """The places of a config that have a codec, or its input size."""
+
+    codecs: list[Place]
+    warps: list[Place]
+
+    @classmethod
+    def of(cls, cfg: Config) -> Places:
+        """Find them: the head's decoder first, then all encoders."""
+        codecs, warps = [], []
+        if isinstance(raw_get(raw_get(cfg, 'model'), 'head'), dict):
+            path, head = decoding_head(cfg)
+            codecs.append(Place(path, head, 'decoder'))
+        for path, node in walk(cfg._cfg_dict):
+            kind = type_name(node)
+            if kind in ('GenerateTarget', 'BatchGenerateTarget'):
+                codecs.append(Place(path, node, 'encoder'))
+            elif kind == 'TopdownAffine':
+                warps.append(Place(path, node, 'input_size'))
+        return cls(codecs, warps)
+
+    def levels(self) -> list[tuple[str, Any]]:
+        """Return path and value of each level of the codecs in use."""
+        return [
+            (f'{place.path}.{place.key}', level)
+            for place in self.codecs
+            if place.is_used
+            for level in as_levels(place.value)
+        ]
+
+    def warp_is_udp(self) -> bool:
+        """Return whether the crops are made by UDP's warp.
+
+        Raises:
+            ValueError: If there is no warp, or if they differ.
+        """
+        kinds = {
+            bool(warp.node.get('use_udp', False))
+            for warp in self.warps
+            if warp.is_used
+        }
+        if not kinds:
+            raise ValueError(
+                'codec is DARKCodec, but the config has no TopdownAffine: it '
+                'is for top-down models'
+            )
+        if len(kinds) > 1:
+            raise ValueError(
+                'use_udp differs between the TopdownAffine transforms of '
+                'this config; DARKCodec needs one warp for all'
+            )
+        return kinds.pop()
 
 
 def decoding_head(cfg: Config) -> tuple[str, dict]:
@@ -47,51 +115,4 @@ def head_decoder(cfg: Config) -> dict:
         _, head = decoding_head(cfg)
     except ValueError:
         return {}
-    decoder = head.get('decoder') or {}
-    return decoder[-1] if isinstance(decoder, (list, tuple)) else decoder
-
-
-def codec_places(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Yield path and value of each codec that MMPose would build.
-
-    These are the codecs of the head and of the transforms that run. A value
-    may be a list, one codec a level.
-    """
-    if isinstance(raw_get(raw_get(cfg, 'model'), 'head'), dict):
-        path, head = decoding_head(cfg)
-        yield f'{path}.decoder', raw_get(head, 'decoder')
-    for key in USED:
-        for kind in ENCODING:
-            for path, node in find_all(raw_get(cfg, key), kind, key):
-                yield f'{path}.encoder', raw_get(node, 'encoder')
-
-
-def codec_levels(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Yield path and each level of all codecs, the top-level one first."""
-    yield from (('codec', level) for level in as_levels(raw_get(cfg, 'codec')))
-    for path, codec in codec_places(cfg):
-        yield from ((path, level) for level in as_levels(codec))
-
-
-def warps(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Yield path and node of each TopdownAffine that runs."""
-    for key in LOADERS:
-        yield from find_all(raw_get(cfg, key), 'TopdownAffine', key)
-
-
-def warp_is_udp(cfg: Config) -> bool:
-    """Return whether the crops are made by UDP's warp.
-
-    Raises:
-        ValueError: If there is no warp, or if they differ.
-    """
-    kinds = {bool(warp.get('use_udp', False)) for _, warp in warps(cfg)}
-    if len(kinds) != 1:
-        raise ValueError(
-            'codec is DARKCodec, but the config has no TopdownAffine: it is '
-            'for top-down models'
-            if not kinds
-            else 'use_udp differs between the TopdownAffine transforms of '
-            'this config; DARKCodec needs one warp for all'
-        )
-    return kinds.pop()
+    return as_levels(head.get('decoder') or {})[-1]

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.logging import print_log
 
+from ...registry import PARTS, full_name
+
 
 def raw_items(node: Any) -> list[tuple[Any, Any]]:
     """Return keys and values of a dict or config, or indices of a list.
@@ -30,18 +32,18 @@ def raw_get(node: Any, key: str) -> Any:
     return dict(raw_items(node)).get(key)
 
 
-def full_name(kind: Any) -> str | None:
+def name_of(kind: Any) -> str | None:
     """Return the name of a type; of a class with its module."""
     if isinstance(kind, (LazyAttr, LazyObject)):
         return f'{kind.module}.{kind}'
     if isinstance(kind, type):
-        return f'{kind.__module__}.{kind.__qualname__}'
+        return full_name(kind)
     return kind if isinstance(kind, str) else None
 
 
 def type_name(node: Any) -> str | None:
     """Return the type of a config node, without its scope."""
-    name = full_name(raw_get(node, 'type')) if isinstance(node, dict) else None
+    name = name_of(raw_get(node, 'type')) if isinstance(node, dict) else None
     return name.split('.')[-1] if name else None
 
 
@@ -51,12 +53,20 @@ def as_levels(codec: Any) -> list:
 
 
 def plain(node: Any) -> Any:
-    """Return a node with plain dicts and names, for messages."""
+    """Return a copy with plain dicts, and names for classes.
+
+    Such a copy can be saved, and lacks the scope marks of 'mmpose::' bases.
+    """
     if isinstance(node, dict):
         return {key: plain(value) for key, value in unscoped(node).items()}
     if isinstance(node, (list, tuple)):
         return type(node)(map(plain, node))
-    return full_name(node) or node
+    if isinstance(node, (LazyAttr, LazyObject)):
+        node = node.build()
+    for registry in PARTS.values():
+        if isinstance(node, type) and node in registry.module_dict.values():
+            return registry.name_of(node)
+    return name_of(node) or node
 
 
 def unscoped(node: dict) -> dict:
@@ -64,14 +74,21 @@ def unscoped(node: dict) -> dict:
     return {key: value for key, value in raw_items(node) if key != '_scope_'}
 
 
+def walk(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Yield path and node of each dict in a config."""
+    if isinstance(node, dict):
+        yield path, node
+    for key, value in raw_items(node):
+        yield from walk(value, f'{path}.{key}' if path else str(key))
+
+
 def find_all(
     node: Any, name: str, path: str = ''
 ) -> Iterator[tuple[str, dict]]:
     """Yield path and node of all nodes of a type in a config."""
-    if isinstance(node, dict) and type_name(node) == name:
-        yield path, node
-    for key, value in raw_items(node):
-        yield from find_all(value, name, f'{path}.{key}' if path else str(key))
+    for where, found in walk(node, path):
+        if type_name(found) == name:
+            yield where, found
 
 
 def set_logged(node: dict, key: str, value: Any, path: str) -> None:

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.runner import CheckpointLoader
-from mmpose.registry import KEYPOINT_CODECS
 
-from ...codec import DARKCodec
 from ..config import head_decoder
-from ..config.places import MMPOSE_ALIGNMENTS
+from ..config.codecs import gaussian_settings
 
 # settings of codecs that training and testing must have in common
-_COMMON = ('input_size', 'heatmap_size', 'sigma', 'alignment', 'use_udp')
+_COMMON = (
+    'input_size',
+    'heatmap_size',
+    'sigma',
+    'alignment',
+    'use_udp',
+    'encoder',
+)
 
 
 def read_checkpoint(path: str | Path) -> dict:
@@ -31,6 +36,11 @@ def read_checkpoint(path: str | Path) -> dict:
         ValueError: It cannot be read; the message says why, in one line.
     """
     try:
+        with open(path, 'rb') as file:
+            start = file.read(16)
+        # of a zip archive, of a pickle
+        if not start.startswith((b'PK', b'\x80')):
+            raise ValueError(f'no file of PyTorch begins with {start!r}')
         checkpoint = CheckpointLoader.load_checkpoint(
             str(path), map_location='cpu', logger='silent'
         )
@@ -59,11 +69,11 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
         checkpoint has no config, or one of the two has no heatmaps.
     """
     trained = _head_decoder(checkpoint.get('meta') or {})
-    here, there = _shared_settings(decoder), _shared_settings(trained)
+    here, there = _settings(decoder), _settings(trained)
     return [
-        f'{name}: {there[name]} there, {here[name]} here'
-        for name in there
-        if name in here and there[name] != here[name]
+        f'{name}: {_spelt(there[name])} there, {_spelt(here[name])} here'
+        for name in _COMMON
+        if name in here and name in there and there[name] != here[name]
     ]
 
 
@@ -75,45 +85,20 @@ def _head_decoder(meta: Mapping) -> dict:
         return {}
 
 
-def _shared_settings(settings: Any) -> dict[str, Any]:
-    """Build a codec, and return the settings that both sides share."""
+def _settings(codec: Any) -> dict[str, Any]:
+    """Return what is known of a codec; {} if it has no heatmaps."""
     try:
-        codec = KEYPOINT_CODECS.build(dict(settings))
-    except (KeyError, TypeError, ValueError):
+        return gaussian_settings(codec)
+    except (LookupError, TypeError, ValueError):
         return {}
-    alignment = MMPOSE_ALIGNMENTS.get(type(codec).__name__)
-    if alignment is None and not isinstance(codec, DARKCodec):
-        return {}  # no Gaussian heatmaps
-    shared = {
-        name: _plain(getattr(codec, name))
-        for name in _COMMON
-        if hasattr(codec, name)
-    }
-    if isinstance(codec, DARKCodec):
-        shared['encoder'] = _spelt(codec.encoder)
-    else:
-        shared['alignment'] = alignment
-    return shared
 
 
-def _plain(value: Any) -> Any:
-    """Return sizes as tuples of integers, other numbers as floats."""
-    if isinstance(value, (str, bool)):
-        return value
-    try:
-        return tuple(int(number) for number in value)
-    except TypeError:
-        return float(value)
-
-
-def _spelt(part: Any) -> str:
-    """Return an encoder's name and settings as text."""
-    settings = ', '.join(
-        f'{name}={value!r}'
-        for name, value in sorted(vars(part).items())
-        if not name.startswith('_') and isinstance(value, (str, int, float))
-    )
-    return f'{type(part).__name__}({settings})'
+def _spelt(value: Any) -> str:
+    """Return a setting as a message has it, such as ``Name(key=value)``."""
+    if not isinstance(value, dict):
+        return str(value)
+    args = [f'{key}={item!r}' for key, item in value.items() if key != 'type']
+    return f'{value["type"]}({", ".join(args)})'
 
 
 def read_literals(text: str) -> dict[str, Any]:

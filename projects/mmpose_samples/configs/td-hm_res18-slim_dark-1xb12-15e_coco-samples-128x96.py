@@ -45,7 +45,7 @@ val_pipeline = [
 
 dataset_type = 'CocoDataset'
 data_mode = 'topdown'
-data_root = '{{$DARK_CODEC_DATA:../shared/data}}/mmpose_samples/coco/'
+data_root = '{{$DARK_CODEC_DATA:data}}/mmpose_samples/coco/'
 ann_file = 'test_coco.json'
 samples = dict(
     type=dataset_type,

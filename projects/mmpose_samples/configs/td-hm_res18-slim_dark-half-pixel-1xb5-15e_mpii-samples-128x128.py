@@ -8,7 +8,7 @@ model = dict(head=dict(out_channels=16))
 dataset_type = 'MpiiDataset'
 samples = dict(
     type=dataset_type,
-    data_root='{{$DARK_CODEC_DATA:../shared/data}}/mmpose_samples/mpii/',
+    data_root='{{$DARK_CODEC_DATA:data}}/mmpose_samples/mpii/',
     ann_file='test_mpii.json',
 )
 # 5 people

@@ -1,5 +1,6 @@
 import copy
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -246,6 +247,21 @@ def test_multi_level_base(load, base):
     )
 
 
+@pytest.mark.parametrize('base', [RSN, MSPN])
+def test_levels_keep_their_ratio_to_an_explicit_sigma(load, base):
+    kernels = [level.kernel_size for level in load(base, '').codec]
+    opencv = {15: 2.6, 11: 2.0, 9: 1.7, 7: 1.4, 5: 1.1}
+    cfg = load(base, "codec = dict(_delete_=True, type='DARKCodec', sigma=2)")
+    for sigma in (2.0, 1.5):
+        cfg.codec.sigma = sigma
+        cfg = apply_codec(apply_codec(cfg))
+        assert cfg.model.head.decoder.sigma == sigma
+        (target,) = transforms(cfg, 'GenerateTarget')
+        sigmas = [level.sigma for level in TRANSFORMS.build(target).encoder]
+        expected = [opencv[size] * sigma / 1.1 for size in kernels]
+        assert sigmas == pytest.approx(expected)
+
+
 def test_multi_level_base_with_levels_spelt_out(load):
     lines = (
         "codec = [dict(type='DARKCodec', sigma=s) "
@@ -343,6 +359,26 @@ def test_a_derived_key_alone_is_no_news(load, messages):
     assert cfg.model.test_cfg.shift_heatmap is True
     assert not said(messages, 'INFO')
     assert 'shift_heatmap = True' in ''.join(said(messages, 'DEBUG'))
+
+
+SHIFT = 'model = dict(test_cfg=dict(shift_heatmap=False))'
+
+
+@pytest.mark.parametrize(
+    ('codec', 'warnings'),
+    [
+        ('', ['shift_heatmap=False does not fit.*set back to True']),
+        # the alignment itself asks for it
+        ("codec = dict(alignment='half_pixel')", []),
+    ],
+)
+def test_a_shift_that_is_set_back(load, messages, codec, warnings):
+    """The base's flip test shifts, and a line over it does not."""
+    cfg = apply_codec(load(HRNET, f'{TWO_LINES}{SHIFT}\n{codec}'))
+    assert cfg.model.test_cfg.shift_heatmap is not bool(codec)
+    found = said(messages, 'WARNING')
+    assert len(found) == len(warnings)
+    assert all(map(re.search, warnings, found))
 
 
 @pytest.mark.parametrize(

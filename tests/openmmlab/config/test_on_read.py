@@ -117,11 +117,15 @@ def test_options(cfg, lines):
     assert (codec.alignment, codec.sigma) == ('half_pixel', 1.5)
     (line,) = lines
     assert 'half_pixel, sigma 1.5' in line and 'replaces DARKCodec' in line
-    # an option that has nothing to do with it, and a derived key
+    # an option that has nothing to do with it
     cfg.merge_from_dict({'train_cfg.max_epochs': 1})
+    assert len(lines) == 1
+    # one that does not fit
     cfg.merge_from_dict({'model.test_cfg.shift_heatmap': True})
     assert cfg.model.test_cfg.shift_heatmap is False
-    assert len(lines) == 1
+    assert len(lines) == 2
+    assert 'shift_heatmap=True does not fit' in lines[1]
+    assert "'half_pixel': it is set back to False" in lines[1]
 
 
 @pytest.mark.parametrize('kind', [Config, ConfigDict, dict])

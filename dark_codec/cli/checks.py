@@ -1,0 +1,439 @@
+"""Checks before a run: what it reads is there and fits, what it writes can be.
+
+Each finds what would fail later, in a worker or after hours, and says which
+setting or file to change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import URLError
+
+import mmpose
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS
+
+from ..openmmlab.config.tree import (
+    find_all,
+    raw_get,
+    raw_items,
+    type_name,
+)
+from ..openmmlab.engine import read_checkpoint
+from .errors import UserError
+
+DATASET_ZOO = 'https://mmpose.readthedocs.io/en/latest/dataset_zoo'
+_MMPOSE_FILES = os.path.join(
+    os.path.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets'
+)
+_METAINFO = (
+    'dataset_name',
+    'keypoint_info',
+    'skeleton_info',
+    'joint_weights',
+    'sigmas',
+)
+
+
+def check_run(cfg: Config, loops: Sequence[str]) -> None:
+    """Check what a runner reads and where it writes, before it is built.
+
+    Args:
+        cfg: Config of a runner.
+        loops: Out of ``train``, ``val`` and ``test``; what the config does
+            not have is skipped.
+
+    Raises:
+        UserError: Names the settings and files that are wrong.
+    """
+    for problem in (
+        describe_missing_data(cfg, loops),
+        describe_bad_metainfo(cfg, loops),
+        _describe_missing_weights(cfg) if 'train' in loops else '',
+    ):
+        if problem:
+            raise UserError(problem)
+    if cfg.get('work_dir') is not None:  # drawing tools have none
+        check_folder('--work-dir', cfg.work_dir)
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    pictures = hook.get('out_dir')
+    # a relative one is below the run's own folder in the work dir
+    if pictures is not None and os.path.isabs(pictures):
+        check_folder('--show-dir', pictures)
+
+
+# Output
+
+
+def check_output(option: str, path: str, suffixes: tuple[str, ...]) -> None:
+    """Check that `path` can be written when the run is over."""
+    if not path.endswith(suffixes):
+        raise UserError(
+            f'{option} {path}: the name must end in ' + ', '.join(suffixes)
+        )
+    check_folder(option, path, os.path.dirname(path))
+    writable = not os.path.exists(path) or os.access(path, os.W_OK)
+    if os.path.isdir(path) or not writable:
+        raise UserError(f'{option} {path}: cannot be written')
+
+
+def check_folder(option: str, path: str, folder: str | None = None) -> None:
+    """Make a folder, and check that it is writable.
+
+    Args:
+        option: The option that names it.
+        path: The path as the user has written it.
+        folder: The folder, if it is not `path` itself.
+    """
+    folder = os.path.abspath(path if folder is None else folder)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{option} {path}: {error}') from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'{option} {path}: cannot be written')
+
+
+# Weights
+
+
+def check_checkpoint(path: str) -> dict:
+    """Read and return a local checkpoint; a URL is not checked."""
+    if '://' in path:
+        return {}
+    file = os.path.expanduser(path)
+    if os.path.isdir(file):
+        raise UserError(f'the checkpoint {path} is a folder, name a file')
+    if not os.path.isfile(file):
+        raise UserError(f'the checkpoint {path} does not exist')
+    try:
+        return read_checkpoint(path)
+    except ValueError as error:
+        raise UserError(
+            f'the checkpoint {path} cannot be read: {error}'
+        ) from error
+
+
+@contextmanager
+def explain_downloads(cfg: Config) -> Iterator[None]:
+    """Say what to do where weights cannot be downloaded.
+
+    Args:
+        cfg: Config of a runner, which works in this context.
+
+    Raises:
+        UserError: If a download fails, and the config asks for one.
+    """
+    try:
+        yield
+    except URLError as error:
+        pretrained = list(_pretrained(cfg.get('model'), 'model'))
+        pretrained.append(('load_from', cfg.get('load_from') or ''))
+        weights = {key: path for key, path in pretrained if '://' in path}
+        if not weights:
+            raise
+        head = f'weights cannot be downloaded ({error}):'
+        raise UserError(_list_weights(head, weights)) from error
+
+
+def _describe_missing_weights(cfg: Config) -> str:
+    """List files of pretrained weights that do not exist, URLs aside."""
+    missing = _lost(_pretrained(cfg.get('model'), 'model'))
+    return _list_weights('these weights are missing:', missing)
+
+
+def _pretrained(node: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Find what ``init_cfg`` names, as (config key, path or URL)."""
+    if type_name(node) == 'Pretrained':
+        yield f'{where}.checkpoint', str(raw_get(node, 'checkpoint'))
+    for key, child in raw_items(node):
+        yield from _pretrained(child, f'{where}.{key}')
+
+
+def _list_weights(head: str, weights: dict[str, str]) -> str:
+    if not weights:
+        return ''
+    lines = [head, *(f'  {key} = {path}' for key, path in weights.items())]
+    lines.append('Name a file that is here: --cfg-options KEY=PATH')
+    # model.backbone.init_cfg.checkpoint
+    places = [key.partition('.init_cfg')[0] for key in weights]
+    options = [f'{p}.init_cfg=None' for p in places if p.startswith('model')]
+    if options:
+        lines[-1] += ', or begin with random weights: --cfg-options '
+        lines[-1] += ' '.join(options)
+    return '\n'.join(lines)
+
+
+# Data
+
+
+def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
+    """Report the files and folders that the loops need but do not exist.
+
+    Only paths on local storage are checked.
+
+    Args:
+        cfg: As of :func:`check_run`.
+        loops: As of :func:`check_run`.
+
+    Returns:
+        A message that names each path, the setting it comes from, and how
+        to get the data; empty if nothing is missing.
+    """
+    missing: dict[str, str] = {}
+    homepages: list[str | None] = []
+    for loop in loops:
+        for where, dataset in _datasets(cfg, loop):
+            lost = _lost(_paths(dataset, where))
+            if lost:
+                homepages.append(_homepage(dataset))
+            missing.update(lost)
+        key = f'{loop}_evaluator'
+        for where, metric in _leaves(cfg.get(key), key):
+            missing.update(_lost([(f'{where}.ann_file', _ann_file(metric))]))
+    if not missing:
+        return ''
+    pages = [page for page in dict.fromkeys(homepages) if page]
+    pages.append(f'{DATASET_ZOO} (how MMPose expects them)')
+    return '\n'.join(
+        [
+            'these data are missing:',
+            *(f'  {key} = {path}' for key, path in missing.items()),
+            'Get them from ' + ' and '.join(pages) + ',',
+            'or name where they are: --cfg-options KEY=PATH, with these keys',
+        ]
+    )
+
+
+def _datasets(cfg: Config, loop: str) -> Iterator[tuple[str, dict]]:
+    """Yield key and config of the datasets inside a loop's wrappers."""
+    loader = cfg.get(f'{loop}_dataloader') or {}
+    return _leaves(loader.get('dataset'), f'{loop}_dataloader.dataset')
+
+
+def _leaves(node: Any, where: str) -> Iterator[tuple[str, dict]]:
+    if isinstance(node, (list, tuple)):
+        for index, child in enumerate(node):
+            yield from _leaves(child, f'{where}.{index}')
+    elif isinstance(node, dict):
+        inner = [key for key in ('dataset', 'datasets') if key in node]
+        for key in inner:
+            yield from _leaves(node[key], f'{where}.{key}')
+        if not inner:
+            yield where, node
+
+
+def _ann_file(dataset: dict) -> str | None:
+    """Return the path of the annotations, joined as MMEngine does it."""
+    path = dataset.get('ann_file')
+    return path and os.path.join(dataset.get('data_root') or '', path)
+
+
+def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the paths that the dataset reads, as (config key, path)."""
+    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+    if backend != 'local':
+        return
+    yield f'{where}.ann_file', _ann_file(dataset)
+    for key in ('bbox_file', 'headbox_file'):
+        yield f'{where}.{key}', dataset.get(key)
+    root = dataset.get('data_root') or ''
+    for name, prefix in (dataset.get('data_prefix') or {}).items():
+        yield f'{where}.data_prefix.{name}', os.path.join(root, prefix)
+
+
+def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Return the absolute paths that do not exist, by config key."""
+    return {
+        key: os.path.abspath(path)
+        for key, path in paths
+        if path and '://' not in path and not os.path.exists(path)
+    }
+
+
+def _homepage(dataset: dict) -> str | None:
+    """Return a dataset's homepage, if its metainfo has it."""
+    metainfo = dataset.get('metainfo')
+    if metainfo is None:
+        metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
+    path = metainfo.get('from_file')
+    if path is not None and not os.path.isfile(path):
+        # MMPose looks among its own
+        name = os.path.basename(path)
+        if not os.path.isfile(os.path.join(_MMPOSE_FILES, name)):
+            return None
+        metainfo = get_config(f'mmpose::_base_/datasets/{name}').dataset_info
+    elif path is not None:
+        metainfo = Config.fromfile(path).dataset_info
+    return metainfo.get('paper_info', {}).get('homepage')
+
+
+# Metainfo
+
+
+def describe_bad_metainfo(cfg: Config, loops: Sequence[str]) -> str:
+    """Check ``metainfo`` of the datasets, where a config has it.
+
+    MMPose itself fails by an assertion without a message, or in the loss.
+
+    Args:
+        cfg: As of :func:`check_run`.
+        loops: As of :func:`check_run`.
+
+    Returns:
+        The first thing that is wrong, empty if nothing is.
+    """
+    for loop in loops:
+        channels = _channels(cfg, loop)
+        for where, dataset in _datasets(cfg, loop):
+            metainfo = dataset.get('metainfo')
+            if not metainfo:
+                continue
+            path = metainfo.get('from_file')
+            source = f'{where}.metainfo' + (f' = {path}' if path else '')
+            if path and not os.path.isfile(path):
+                name = os.path.basename(path)
+                if os.path.isfile(os.path.join(_MMPOSE_FILES, name)):
+                    continue  # MMPose takes its own of that name
+                return f'{source}: there is no such file in {os.getcwd()}'
+            if path:
+                metainfo = Config.fromfile(path).get('dataset_info', {})
+            for problem in _problems(metainfo):
+                return f'{source}: {problem}'
+            num_keypoints = len(metainfo['keypoint_info'])
+            if channels not in (None, num_keypoints):
+                return (
+                    f'model.head.out_channels = {channels}, but {source} '
+                    f'has {num_keypoints} keypoints; make them agree'
+                )
+    return ''
+
+
+def _channels(cfg: Config, loop: str) -> int | None:
+    """Return how many keypoints the data must have, if that is known."""
+    if any(find_all(cfg.get(f'{loop}_dataloader'), 'KeypointConverter')):
+        return None
+    head = cfg.model.get('head')
+    channels = head.get('out_channels') if isinstance(head, dict) else None
+    return channels if isinstance(channels, int) else None
+
+
+def _problems(metainfo: dict) -> Iterator[str]:
+    missing = [key for key in _METAINFO if key not in metainfo]
+    if missing:
+        yield f'it lacks {", ".join(missing)}'
+        return
+    points: list[Any] = list(metainfo['keypoint_info'].values())
+    swaps = {point['name']: point.get('swap', '') for point in points}
+    for key in ('joint_weights', 'sigmas'):
+        if len(metainfo[key]) != len(points):
+            yield (
+                f'it has {len(points)} keypoints, but '
+                f'{len(metainfo[key])} {key}'
+            )
+    for name, swap in swaps.items():
+        if swap and swap not in swaps:
+            yield f'{name} swaps with {swap}, which is not among the keypoints'
+        elif swap and swap != name and swaps[swap] != name:
+            yield (
+                f'{name} swaps with {swap}, but {swap} with '
+                f'{swaps[swap] or "none"}'
+            )
+    for link in metainfo['skeleton_info'].values():
+        for name in link['link']:
+            if name not in swaps:
+                yield f'a link ends at {name}, which is not a keypoint'
+
+
+# Annotations
+
+
+def check_annotations(runner: Runner, loops: Sequence[str]) -> None:
+    """Build the data of a runner's loops, and check what they hold.
+
+    The runner goes on with what is built here: no file is read twice.
+
+    Args:
+        runner: A runner that has not run yet.
+        loops: As of :func:`check_run`.
+
+    Raises:
+        UserError: Names a file of annotations in which no person can be
+            used, or whose keypoints are not those of the model's head.
+    """
+    for loop in loops:
+        try:
+            built = getattr(runner, f'{loop}_loop')
+        except Exception as error:  # pycocotools and MMEngine raise many
+            for where, dataset in _datasets(runner.cfg, loop):
+                problem = _unusable(_ann_file(dataset))
+                if problem:
+                    raise UserError(f'{where}: {problem}') from error
+            raise
+        if built is None:
+            continue
+        channels = _channels(runner.cfg, loop)
+        for dataset in _built_datasets(built.dataloader.dataset):
+            keypoints = dataset.get_data_info(0).get('keypoints')
+            if keypoints is None:
+                continue
+            found, known = keypoints.shape[-2], len(dataset.metainfo['sigmas'])
+            if channels not in (None, found):
+                raise UserError(
+                    f'model.head.out_channels = {channels}, but the people '
+                    f'in {dataset.ann_file} have {found} keypoints; make them '
+                    'agree'
+                )
+            if found != known:
+                raise UserError(
+                    f'the people in {dataset.ann_file} have {found} keypoints,'
+                    f' but the metainfo of {type(dataset).__name__} has '
+                    f'{known}; give metainfo=dict(from_file=...) in '
+                    f'{loop}_dataloader.dataset'
+                )
+
+
+def _built_datasets(dataset: Any) -> Iterator[Any]:
+    """Yield the datasets of keypoints inside wrappers."""
+    inner = getattr(dataset, 'datasets', None) or [
+        getattr(dataset, 'dataset', None)
+    ]
+    if inner != [None]:
+        for child in inner:
+            yield from _built_datasets(child)
+    elif 'sigmas' in getattr(dataset, 'metainfo', {}):
+        yield dataset
+
+
+def _unusable(path: str | None) -> str | None:
+    """Say why no person of a file in COCO's format can be used."""
+    if path is None or not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except ValueError as error:
+        return f'{path} is no json file ({error})'
+    if not isinstance(content, dict):
+        return None  # another format
+    lacking = [k for k in ('images', 'annotations') if not content.get(k)]
+    if lacking:
+        return f'{path} has no {" and no ".join(lacking)}'
+    people = content['annotations']
+    if any(map(_is_usable, people)):
+        return None
+    return (
+        f'{path}: none of its {len(people)} annotations can be used; each '
+        'needs a bbox of positive width and height, and a labelled keypoint'
+    )
+
+
+def _is_usable(person: dict) -> bool:
+    box, points = person.get('bbox', ()), person.get('keypoints', ())
+    return len(box) == 4 and min(box[2:]) > 0 and any(points[2::3])

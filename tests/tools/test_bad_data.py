@@ -1,0 +1,132 @@
+"""Annotations and checkpoints that no run can use are named in one line."""
+
+import json
+import runpy
+
+import pytest
+from tiny_run import TOOLS, save_weights, write_config, write_data
+
+from dark_codec.cli import run_tool
+
+
+@pytest.fixture(scope='module')
+def good(tmp_path_factory):
+    """Data, a config and weights that fit."""
+    folder = tmp_path_factory.mktemp('good')
+    data = write_data(folder / 'data', num_images=2)
+    config = write_config(folder / 'tiny.py', data)
+    save_weights(config, folder / 'good.pth')
+    return folder
+
+
+def message_of(tool, capsys, *arguments):
+    """What a tool says in one line before it exits with 2."""
+    main = runpy.run_path(str(TOOLS / f'{tool}.py'))['main']
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: main([*map(str, arguments)]))
+    assert left.value.code == 2
+    (line,) = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if ': error: ' in line
+    ]
+    return line.split(': error: ')[1]
+
+
+def people(change):
+    """Change each person."""
+
+    def changed(content):
+        for person in content['annotations']:
+            change(person)
+        return content
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ('change', 'problem'),
+    [
+        (lambda content: '', 'people.json is no json file'),
+        (lambda content: {}, 'has no images and no annotations'),
+        (lambda content: {**content, 'annotations': []}, 'no annotations'),
+        (
+            people(lambda person: person.pop('keypoints')),
+            'none of its 2 annotations can be used; each needs a bbox',
+        ),
+        (
+            people(lambda person: person.update(bbox=[5, 10, 0, 0])),
+            'none of its 2 annotations can be used; each needs a bbox',
+        ),
+        (
+            people(lambda person: person.update(keypoints=[0] * 51)),
+            'none of its 2 annotations can be used; each needs a bbox',
+        ),
+        (
+            people(lambda p: p.update(keypoints=p['keypoints'][:39])),
+            'model.head.out_channels = 17, but the people in',
+        ),
+    ],
+)
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_annotations(
+    good, tmp_path, capsys, monkeypatch, tool, change, problem
+):
+    content = change(json.loads((good / 'data/people.json').read_text()))
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / 'people.json').write_text(text)
+    monkeypatch.chdir(tmp_path)
+    loops = ['train'] if tool == 'train' else ['test']
+    message = message_of(
+        tool,
+        capsys,
+        good / 'tiny.py',
+        *([good / 'good.pth'] if tool == 'test' else []),
+        '--cfg-options',
+        *(
+            f'{loop}_dataloader.dataset.ann_file={tmp_path}/people.json'
+            for loop in loops
+        ),
+    )
+    assert problem in message
+    assert f'{tmp_path}/people.json' in message
+
+
+def test_keypoints_that_the_metainfo_does_not_know(
+    good, tmp_path, capsys, monkeypatch
+):
+    """13 in file and head, but the config leaves COCO's 17."""
+    monkeypatch.chdir(tmp_path)
+    content = json.loads((good / 'data/people.json').read_text())
+    for person in content['annotations']:
+        person['keypoints'] = person['keypoints'][:39]
+    (tmp_path / 'people.json').write_text(json.dumps(content))
+    message = message_of(
+        'train',
+        capsys,
+        good / 'tiny.py',
+        '--cfg-options',
+        'model.head.out_channels=13',
+        f'train_dataloader.dataset.ann_file={tmp_path}/people.json',
+    )
+    assert 'people.json have 13 keypoints, but the metainfo of' in message
+    assert 'CocoDataset has 17; give metainfo=' in message
+
+
+@pytest.mark.parametrize(
+    ('name', 'problem'),
+    [
+        ('notes.txt', 'cannot be read: ValueError: no file of PyTorch begins'),
+        ('folder', 'is a folder, name a file'),
+        ('empty.pth', 'cannot be read: ValueError: no file of PyTorch'),
+    ],
+)
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_checkpoints(good, tmp_path, capsys, monkeypatch, tool, name, problem):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'notes.txt').write_text('epoch 3 was the best\n')
+    (tmp_path / 'empty.pth').touch()
+    (tmp_path / 'folder').mkdir()
+    option = [f'--resume={name}'] if tool == 'train' else [name]
+    message = message_of(tool, capsys, good / 'tiny.py', *option)
+    assert message.startswith(f'the checkpoint {name} {problem}')
