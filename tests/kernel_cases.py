@@ -196,20 +196,20 @@ def spoilt_maps(height=20, width=17):
     return torch.stack(maps)[None]
 
 
-def wide_map():
+def wide_map(device='cpu'):
     """A map whose rows lie 2^30 elements apart: only a few are touched."""
     maps = peaks((6, 4), count=1)
-    storage = torch.empty(3 * 2**30 + 6, dtype=torch.float16)
+    storage = torch.empty(3 * 2**30 + 6, dtype=torch.float16, device=device)
     wide = storage.as_strided(maps.shape, (0, 0, 2**30, 1))
     wide.copy_(maps)
     assert wide.stride(2) * 3 > 2**31
     return wide
 
 
-def distant_maps():
+def distant_maps(device='cpu'):
     """A batch whose last sample lies beyond what int32 counts."""
     maps = peaks((6, 4), count=1).expand(2, 1, -1, -1)
-    storage = torch.empty(2**31 + 24, dtype=torch.float16)
+    storage = torch.empty(2**31 + 24, dtype=torch.float16, device=device)
     distant = storage.as_strided((2, 1, 4, 6), (2**31, 24, 6, 1))
     distant.copy_(maps)
     return distant
@@ -225,8 +225,14 @@ STRIDES = {
         2, 2
     ).repeat_interleave(2, 3)[:, :, ::2, ::2],
     'cut out': lambda maps: F.pad(maps, (3, 2, 1, 4))[:, :, 1:-4, 3:-2],
-    'not aligned': lambda maps: torch.cat([torch.zeros(1), maps.flatten()])[
+    'not aligned': lambda maps: torch.cat([maps.new_zeros(1), maps.flatten()])[
         1:
     ].view(maps.shape),
     'expanded': lambda maps: maps[:1, 1:].expand(2, 1, -1, -1),
 }
+
+
+def strided_maps(layout, dtype, device='cpu'):
+    """Maps in memory that is laid out on the device itself, (2, 2, 9, 7)."""
+    maps = peaks((7, 9), count=4).view(2, 2, 9, 7)
+    return STRIDES[layout](maps.to(device, dtype))

@@ -11,9 +11,9 @@ from dark_codec import kernels
 
 
 def decode_by(name, heatmaps, recipe, device='cpu'):
-    """Decode heatmaps, or what a function makes, by a kernel of this name."""
+    """Decode heatmaps, or what a function makes on the device."""
     if callable(heatmaps):
-        heatmaps = heatmaps()
+        heatmaps = heatmaps(device=device)
     return kernels.load(name)(heatmaps.to(device), recipe)
 
 

@@ -3,6 +3,8 @@
 ``pytest tests/kernels tests/gpu -k gpu`` runs what needs a GPU.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from kernel_cases import (
     peaks,
     raw,
     spoilt_maps,
+    strided_maps,
     taylor,
     wide_map,
 )
@@ -225,12 +228,12 @@ def test_tiny_maps(backend, size):
 
 @pytest.mark.parametrize('layout', STRIDES)
 def test_strides(backend, layout):
-    maps = STRIDES[layout](peaks((7, 9), count=4).view(2, 2, 9, 7))
     for dtype in DTYPES[: 1 if backend.slow else 3]:
+        maps = partial(strided_maps, layout, dtype)
+        plain = maps().contiguous()
         for decoder in FEW:
-            found = check(backend, decoder, maps.to(dtype))
-            plain = backend.decode(decoder, maps.to(dtype).contiguous())
-            assert torch.equal(found, plain)
+            found = check(backend, decoder, maps)
+            assert torch.equal(found, backend.decode(decoder, plain))
 
 
 def test_negative_views(backend):
