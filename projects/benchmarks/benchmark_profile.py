@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dark_codec.analysis.markdown import markdown
 from mmengine.runner import Runner
 
 from dark_codec.analysis.machine import describe_machine
+from dark_codec.analysis.report import markdown
 from dark_codec.cli import (
     UserError,
     add_common_arguments,

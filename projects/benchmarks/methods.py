@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from dark_codec import DARKCodec  # before MMPose, for its shims
+from dark_codec.analysis.decoders_by_name import SHORT, parse_decoder
 
 # isort: split
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
@@ -41,30 +42,20 @@ class Method(NamedTuple):
     check: Callable[[Any], float] | None = None
 
 
-def _taylor(**modulation: Any) -> dict:
-    return dict(
-        type='TaylorDecoder',
-        modulation=dict(type='GaussianModulation', **modulation),
-    )
-
-
 # name: decoder, and what it replaces
 DECODERS: dict[str, tuple[dict, str]] = {
-    'Argmax': (dict(type='ArgmaxDecoder'), PLAIN),
-    'QuarterShift, sign': (dict(type='QuarterShiftDecoder'), PLAIN),
-    'QuarterShift, second': (
-        dict(type='QuarterShiftDecoder', variant='second'),
-        PLAIN,
-    ),
-    'Taylor, minmax': (_taylor(rescale='minmax'), DARK),
-    'Taylor, max': (_taylor(rescale='max'), DARK),
-    'Taylor, none': (_taylor(rescale='none'), DARK),
-    'Taylor, unmodulated': (dict(type='TaylorDecoder', modulation=None), DARK),
+    'Argmax': (SHORT['argmax'], PLAIN),
+    'QuarterShift, sign': (SHORT['shift'], PLAIN),
+    'QuarterShift, second': (SHORT['shift-eq1'], PLAIN),
+    'Taylor, minmax': (SHORT['dark'], DARK),
+    'Taylor, max': (SHORT['dark-max'], DARK),
+    'Taylor, none': (parse_decoder('dark:modulation.rescale=none')[1], DARK),
+    'Taylor, unmodulated': (SHORT['taylor'], DARK),
     'Taylor, max, covariance': (
-        dict(_taylor(rescale='max'), covariance=True),
+        dict(SHORT['dark-max'], covariance=True),
         DARK,
     ),
-    'GaussianFit': (dict(type='GaussianFitDecoder'), DARK),
+    'GaussianFit': (SHORT['fit'], DARK),
 }
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from dark_codec.analysis.markdown import markdown
 from matplotlib.axes import Axes
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
@@ -32,7 +33,6 @@ from dark_codec.analysis.calibration import (
     oks,
     reliability,
 )
-from dark_codec.analysis.markdown import markdown
 from dark_codec.dumps.reader import HeatmapDump
 from dark_codec.openmmlab.datasets import LSPDataset
 

@@ -21,18 +21,19 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from ..functional.fit import NARROW, window_radius
-from ..functional.modulate import (
+from ...functional.fit import NARROW, window_radius
+from ...functional.modulate import (
     STENCIL_RADIUS,
     kernel_variance,
     visible_norm,
 )
-from ._cuda_decode import decode_map
-from .recipe import Recipe
+from ..recipe import Recipe
+from .kernel import decode_map
 
-# the reference decodes where an import fails, and the log says why
-if int(triton.__version__.split('.')[0]) < 3:
-    raise ImportError(f'Triton 3 is needed, this is {triton.__version__}')
+# The reference decodes where an import fails, and the log says why. Named
+# tuples came with 3.3.
+if tuple(map(int, triton.__version__.split('.')[:2])) < (3, 3):
+    raise ImportError(f'Triton 3.3 is needed, this is {triton.__version__}')
 
 # How many pixels of a map, and of a window, a program looks at at a time. With
 # 8 warps a thread has 8 pixels of a block, which its registers hold (ptxas: 56
@@ -66,6 +67,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     Raises:
         ValueError: If the maps have no pixels.
     """
+    heatmaps = heatmaps.resolve_neg()
     batch, keypoints, height, width = heatmaps.shape
     count = batch * keypoints
     device = heatmaps.device
@@ -164,7 +166,7 @@ def _power_of_two(number: int) -> int:
 def _constants(
     kernel: tuple[float, ...], height: int, width: int, device: torch.device
 ) -> Tensor:
-    """Taps and gains, see :mod:`._cuda_taylor`; on the device."""
+    """Taps and gains, see :mod:`.smooth`; on the device."""
     margin = len(kernel) // 2 + STENCIL_RADIUS
     # a tensor made in inference mode could not be used outside of it
     with torch.inference_mode(False):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from math import exp, floor, inf, isfinite, sqrt
 from typing import Any
 
-from ._cpu_compile import compiled, part, sources
+from .compile import compiled, part, sources
 
 
 @part

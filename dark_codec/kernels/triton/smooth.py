@@ -1,7 +1,6 @@
-"""Triton: smoothing with the visible part of a kernel, and the Taylor step.
+"""Triton: smoothing with the visible part of a kernel, Eq. 10-11.
 
-:mod:`dark_codec.functional.modulate` and
-:mod:`dark_codec.functional.refine` for one map. ``constants`` holds, one
+:mod:`dark_codec.functional.modulate` for one map. ``constants`` holds, one
 after the other, the taps, and for each axis the gain of what is smoothed at
 the positions -2 ... length + 1: those of the stencil may lie outside.
 """
@@ -10,11 +9,10 @@ the positions -2 ... length + 1: those of the stencil may lie outside.
 import triton
 import triton.language as tl
 
-from ..functional.modulate import ROUNDING, STENCIL_RADIUS
-from ..functional.refine import LOWEST
+from ...functional.modulate import ROUNDING, STENCIL_RADIUS
+from .maps import value_or
 
 _INF = tl.constexpr(float('inf'))
-_LOWEST = tl.constexpr(LOWEST)
 _ROUND = tl.constexpr(ROUNDING)
 _MARGIN = tl.constexpr(STENCIL_RADIUS)
 
@@ -33,10 +31,6 @@ def smoothed_stencil(
     constants,
     x,
     y,
-    height,
-    width,
-    stride_y,
-    stride_x,
     TAPS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -50,6 +44,7 @@ def smoothed_stencil(
         tl.tensor: (8, 8), rows first, of which 5 x 5 are the stencil; the
         others are 0.
     """
+    height, width = heatmap.height, heatmap.width
     REACH: tl.constexpr = TAPS // 2 + _MARGIN
     gain_y = constants + TAPS + _MARGIN
     gain_x = gain_y + height + 2 * _MARGIN
@@ -64,12 +59,11 @@ def smoothed_stencil(
             row = y - REACH + first + tl.arange(0, ROWS)
             row_in = (row >= 0) & (row < height) & (row <= y + REACH)
             taps_y = _taps_at(constants, row, at_y, row_in, TAPS)
-            window = tl.load(
-                heatmap + row[:, None] * stride_y + column[None, :] * stride_x,
-                mask=row_in[:, None] & column_in[None, :],
-                other=0.0,
+            inside = row_in[:, None] & column_in[None, :]
+            window = value_or(
+                heatmap, inside, column[None, :], row[:, None], 0.0
             )
-            smooth += tl.sum(taps_y[:, None] * window.to(tl.float32), 0)
+            smooth += tl.sum(taps_y[:, None] * window, 0)
         smooth *= tl.load(gain_y + at_y)
         rows = tl.where((n == j)[:, None], smooth[None, :], rows)
     stencil = tl.zeros((8, 8), tl.float32)
@@ -86,10 +80,6 @@ def lowest_smoothed(
     heatmap,
     constants,
     scratch,
-    height,
-    width,
-    stride_y,
-    stride_x,
     band,
     WIDE: tl.constexpr,
     TAPS: tl.constexpr,
@@ -102,6 +92,7 @@ def lowest_smoothed(
     x. This takes 4 * TAPS * H * W floating-point operations and half as many
     loads from the cache; the map is read from memory once more.
     """
+    height, width = heatmap.height, heatmap.width
     RADIUS: tl.constexpr = TAPS // 2
     gain_y = constants + TAPS + _MARGIN
     gain_x = gain_y + height + 2 * _MARGIN
@@ -118,12 +109,9 @@ def lowest_smoothed(
             smooth = tl.zeros((BLOCK,), tl.float32)
             for tap in range(TAPS):
                 row = y + (tap - RADIUS)
-                value = tl.load(
-                    heatmap + row * stride_y + x * stride_x,
-                    mask=inside & (row >= 0) & (row < height),
-                    other=0.0,
-                )
-                smooth += tl.load(constants + tap) * value.to(tl.float32)
+                row_in = inside & (row >= 0) & (row < height)
+                value = value_or(heatmap, row_in, x, row, 0.0)
+                smooth += tl.load(constants + tap) * value
             smooth *= tl.load(gain_y + y, mask=inside, other=0.0)
             tl.store(scratch + i, smooth, mask=inside)
         # other threads of this program wrote what is read now
@@ -153,42 +141,3 @@ def above_lowest(stencil, lowest):
     """Subtract the lowest value; differences by rounding only become 0."""
     difference = stencil - lowest
     return tl.where(difference > tl.abs(stencil) * _ROUND, difference, 0.0)
-
-
-@triton.jit
-def _second_difference(position):
-    weight = tl.where(position == 0, -0.5, 0.0)
-    return tl.where(tl.abs(position) == 2, 0.25, weight)
-
-
-@triton.jit
-def log_derivatives(stencil):
-    """D' and D'' of Eq. 6-8: finite differences of the log, as DarkPose's.
-
-    Takes what :func:`smoothed_stencil` gives.
-
-    Returns:
-        tuple: dx, dy, dxx, dxy, dyy, and whether they are of use: the centre
-        is positive and all values are finite.
-    """
-    column = tl.arange(0, 8)[None, :] - _MARGIN
-    row = tl.arange(0, 8)[:, None] - _MARGIN
-    inside = (row <= _MARGIN) & (column <= _MARGIN)
-    centre = tl.sum(tl.where((row == 0) & (column == 0), stencil, 0.0))
-    # the limit below would hide -inf
-    usable = (centre > 0) & (tl.abs(tl.sum(stencil)) < _INF)
-    ratio = stencil / tl.where(usable, centre, 1.0)
-    logs = tl.where(inside, tl.log(tl.maximum(ratio, _LOWEST)), 0.0)
-    # first derivatives over +-1 px, pure second derivatives over +-2 px
-    first_x = tl.where(tl.abs(column) == 1, 0.5 * column, 0.0)
-    first_y = tl.where(tl.abs(row) == 1, 0.5 * row, 0.0)
-    second_x = _second_difference(column)
-    second_y = _second_difference(row)
-    return (
-        tl.sum(tl.where(row == 0, logs * first_x, 0.0)),
-        tl.sum(tl.where(column == 0, logs * first_y, 0.0)),
-        tl.sum(tl.where(row == 0, logs * second_x, 0.0)),
-        tl.sum(logs * first_x * first_y),
-        tl.sum(tl.where(column == 0, logs * second_y, 0.0)),
-        usable,
-    )

@@ -7,6 +7,7 @@ seconds, and kept on disk.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..functional.fit import window_radius
-from ..functional.modulate import STENCIL_RADIUS, kernel_variance
-from ._cpu_decode import fit_kernel, shift_kernel, taylor_kernel
-from ._cpu_maps import BFLOAT16, FLOAT16, FLOAT32
-from ._cpu_shift import ARGMAX, SECOND, SIGN
-from .recipe import Recipe
+from ...functional.fit import window_radius
+from ...functional.modulate import STENCIL_RADIUS, kernel_variance
+from ..recipe import Recipe
+from .kernel import Model, kernel_of
+from .maps import BFLOAT16, FLOAT16, FLOAT32
 
 _KINDS = {
     torch.float32: FLOAT32,
     torch.float16: FLOAT16,
     torch.bfloat16: BFLOAT16,
 }
-_SHIFTS = dict(argmax=ARGMAX, sign=SIGN, second=SECOND)
 _NO_FLOATS, _NO_HALVES = np.empty(0, np.float32), np.empty(0, np.int16)
 
 # What a thread must have to do: to wake it takes a tenth of that
@@ -41,12 +40,12 @@ class _Plan(NamedTuple):
 
     Attributes:
         kernel (Callable): What decodes a range of them.
-        settings (tuple): Its last arguments.
+        model (tuple): A :class:`.kernel.Model`, unnamed.
         cost (float): About how long a map takes, in ns.
     """
 
     kernel: Callable[..., None]
-    settings: tuple
+    model: tuple
     cost: float
 
 
@@ -66,6 +65,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
     Raises:
         ValueError: If the heatmaps have no pixels.
     """
+    heatmaps = heatmaps.resolve_neg()
     shape = tuple(heatmaps.shape)
     count = shape[0] * shape[1]
     # not torch.empty, whose type and device are the user's defaults
@@ -76,13 +76,7 @@ def decode(heatmaps: Tensor, recipe: Recipe) -> Tensor:
         return table
     plan = _plan(recipe, shape[2], shape[3])
     decode_range = partial(
-        plan.kernel,
-        *_memory(heatmaps),
-        _KINDS[heatmaps.dtype],
-        shape,
-        heatmaps.stride(),
-        table.numpy(),
-        *plan.settings,
+        plan.kernel, _memory(heatmaps), table.numpy(), plan.model
     )
     threads = min(
         torch.get_num_threads(), count, int(count * plan.cost / _GRAIN)
@@ -115,17 +109,19 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1, 'dark_codec')
 
 
-def _memory(heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """All between the first and the last pixel: as float32, and as int16."""
+def _memory(heatmaps: Tensor) -> tuple:
+    """All between the first and the last pixel: a `Heatmaps`, unnamed."""
+    shape, strides = tuple(heatmaps.shape), heatmaps.stride()
     if heatmaps.is_contiguous():
         memory = heatmaps.view(-1)
     else:
-        steps = zip(heatmaps.shape, heatmaps.stride())
-        span = 1 + sum((size - 1) * stride for size, stride in steps)
+        span = 1 + sum((n - 1) * step for n, step in zip(shape, strides))
         memory = heatmaps.as_strided((span,), (1,))
-    if memory.dtype == torch.float32:
-        return memory.numpy(), _NO_HALVES
-    return _NO_FLOATS, memory.view(torch.int16).numpy()
+    kind = _KINDS[heatmaps.dtype]
+    if kind == FLOAT32:
+        return memory.numpy(), _NO_HALVES, kind, shape, strides
+    halves = memory.view(torch.int16).numpy()
+    return _NO_FLOATS, halves, kind, shape, strides
 
 
 @lru_cache(maxsize=64)
@@ -135,27 +131,31 @@ def _plan(recipe: Recipe, height: int, width: int) -> _Plan:
             f'heatmaps must have pixels, got {height} rows of {width}'
         )
     cost = 500 + 0.15 * height * width
-    settings: tuple
+    taps: tuple[float, ...] = ()
+    gain_x = gain_y = _NO_FLOATS
+    sigma = recipe.sigma
     if recipe.method == 'fit':
-        reach = window_radius(recipe.sigma)
-        at = np.arange(-reach, reach + 1) / recipe.sigma
-        gaussian = np.exp(-0.5 * at**2).astype(np.float32)
-        settings = (gaussian, recipe.sigma, recipe.trust_radius)
-        return _Plan(fit_kernel(), settings, cost + 5 * len(at) ** 2)
-    if recipe.method != 'taylor':
-        return _Plan(shift_kernel(), (_SHIFTS[recipe.method],), cost)
-    taps = recipe.kernel or ()
-    if recipe.minmax:
-        cost += 0.1 * len(taps) * height * width
-    settings = (
+        reach = window_radius(sigma)
+        taps = tuple(
+            math.exp(-0.5 * (i / sigma) ** 2) for i in range(-reach, reach + 1)
+        )
+        cost += 5 * len(taps) ** 2
+    elif recipe.kernel is not None:
+        taps = recipe.kernel
+        gain_x = _visible_gain(taps, width)
+        gain_y = _visible_gain(taps, height)
+        sigma = kernel_variance(taps) ** 0.5
+        if recipe.minmax:
+            cost += 0.1 * len(taps) * height * width
+    model = Model(
         np.array(taps, np.float32),
-        _visible_gain(taps, width),
-        _visible_gain(taps, height),
-        recipe.minmax and len(taps) > 0,
-        recipe.trust_radius,
-        kernel_variance(taps),
+        gain_x,
+        gain_y,
+        recipe.minmax and recipe.kernel is not None,
+        np.float32(sigma),
+        np.float32(recipe.trust_radius),
     )
-    return _Plan(taylor_kernel(), settings, cost)
+    return _Plan(kernel_of(recipe.method), tuple(model), cost)
 
 
 def _visible_gain(kernel: tuple[float, ...], length: int) -> np.ndarray:

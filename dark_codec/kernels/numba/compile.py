@@ -30,18 +30,17 @@ def sources() -> str:
     numba compiles a kernel again when the file of the kernel changes, but not
     when the file of one of its parts does, unless its closure differs.
     """
-    package = Path(__file__).parents[1]
-    files = [
-        *sorted(package.glob('kernels/_cpu_*.py')),
-        *sorted(package.glob('functional/*.py')),
-    ]
+    here = Path(__file__).parent
+    constants = ('covariance', 'fit', 'modulate', 'refine')
+    files = sorted(here.glob('*.py'))
+    files += [here.parents[1] / f'functional/{name}.py' for name in constants]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def compiled(signature: str) -> Callable[[Callable], Any]:
+def compiled(signature: Any) -> Callable[[Callable], Any]:
     """Decorate a kernel: compile it for one signature, or load it."""
 
     def compile_now(kernel: Callable) -> Any:

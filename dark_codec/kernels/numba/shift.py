@@ -1,7 +1,6 @@
 """Quarter shifts of one map, Eq. 1: see :mod:`dark_codec.functional.refine`.
 
-Arguments of both are the map, row by row (float32[:]), column and row of its
-maximum, and its width and height; they return the shift in x and y.
+Both take a :class:`.maps.Map`, and return the shift in x and y.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # (numba infers the types)
@@ -12,26 +11,22 @@ import math
 
 import numpy as np
 
-from ._cpu_compile import part
-from ._cpu_maps import first_place, highest_of, u
-
-# How peaks are refined
-ARGMAX, SIGN, SECOND = range(3)
+from .compile import part
+from .maps import first_place, highest_of, u
 
 _QUARTER = np.float32(0.25)
 
 
 @part
-def sign_shift(values, peak, size):
+def sign_shift(here):
     """A quarter of a pixel along each axis towards the higher neighbour."""
-    x, y = peak
-    width, height = size
-    here = y * width + x
+    values, width, height, x, y = here
+    peak = y * width + x
     shift_x = shift_y = np.float32(0)
     if x > 0 and x + u(1) < width:
-        shift_x = _quarter(values[here - u(1)], values[here + u(1)])
+        shift_x = _quarter(values[peak - u(1)], values[peak + u(1)])
     if y > 0 and y + u(1) < height:
-        shift_y = _quarter(values[here - width], values[here + width])
+        shift_y = _quarter(values[peak - width], values[peak + width])
     return shift_x, shift_y
 
 
@@ -43,14 +38,14 @@ def _quarter(behind, ahead):
 
 
 @part
-def second_shift(values, peak, size):
+def second_shift(here):
     """A quarter of a pixel towards the second-highest pixel of the map."""
-    x, y = peak
-    second, exists = _second(values, y * size[0] + x)
+    values, width, _, x, y = here
+    second, exists = _second(values, y * width + x)
     if not exists:
         return np.float32(0), np.float32(0)
-    second_y = second // size[0]
-    towards_x = np.float32(second - second_y * size[0]) - np.float32(x)
+    second_y = second // width
+    towards_x = np.float32(second - second_y * width) - np.float32(x)
     towards_y = np.float32(second_y) - np.float32(y)
     square = towards_x * towards_x + towards_y * towards_y
     scale = _QUARTER / np.float32(math.sqrt(square))

@@ -1,17 +1,15 @@
-"""Triton's kernel without a GPU: in its interpreter, and compiled to PTX.
+"""Triton's kernel without a GPU: compiled to PTX, and its launches.
 
-The interpreter shows that the arithmetic is right, whatever a compiler would
-say; the compiler shows that a GPU would take the code. What neither shows,
-``tests/gpu`` does on a GPU.
+The interpreter, in ``test_contract.py``, shows that the arithmetic is right,
+whatever a compiler would say; the compiler shows that a GPU would take the
+code. What neither shows, ``tests/gpu`` does on a GPU.
 """
 
 import os
 import re
-import subprocess
 import sys
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from importlib import import_module
 
 import pytest
 import torch
@@ -23,15 +21,14 @@ pytest.importorskip('triton', reason='Triton is not installed')
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource, compile  # noqa: E402
 
+import dark_codec.kernels.triton as kernel  # noqa: E402
 from dark_codec import (  # noqa: E402
     ArgmaxDecoder,
     GaussianFitDecoder,
     QuarterShiftDecoder,
     TaylorDecoder,
 )
-from dark_codec.kernels import cuda  # noqa: E402
 
-HERE = Path(__file__).parent
 HOPPER = GPUTarget('cuda', 90, 32)
 TYPES = {
     torch.float32: 'fp32',
@@ -40,26 +37,11 @@ TYPES = {
 }
 
 
-def test_in_the_interpreter():
-    """Runs ``interpreted_cuda.py``, whose tests would be too many to list."""
-    result = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider']
-        + [HERE / 'interpreted_cuda.py'],
-        env=dict(os.environ, TRITON_INTERPRET='1'),
-        cwd=HERE.parents[1],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    # a skipped file is no success either
-    assert ' passed' in result.stdout and ' skipped' not in result.stdout
-
-
 def test_an_old_triton_is_as_good_as_none(monkeypatch):
-    monkeypatch.setattr('triton.__version__', '2.3.1')
-    spec = spec_from_file_location('dark_codec.kernels.again', cuda.__file__)
-    with pytest.raises(ImportError, match='Triton 3 is needed, this is 2.3.1'):
-        spec.loader.exec_module(module_from_spec(spec))
+    monkeypatch.setattr('triton.__version__', '3.2.0')
+    monkeypatch.delitem(sys.modules, kernel.__name__)
+    with pytest.raises(ImportError, match='3.3 is needed, this is 3.2.0'):
+        import_module(kernel.__name__)
 
 
 class Launches:
@@ -81,8 +63,8 @@ class Launches:
 
 @pytest.fixture
 def launches(monkeypatch):
-    recorded = Launches(cuda.decode_map)
-    monkeypatch.setattr(cuda, 'decode_map', recorded)
+    recorded = Launches(kernel.decode_map)
+    monkeypatch.setattr(kernel, 'decode_map', recorded)
     return recorded
 
 
@@ -149,7 +131,7 @@ def compile_for_hopper(kernel, arguments):
 def test_compiles_to_ptx(name, launches):
     """The variants that a launch asks for, for an H100."""
     decoder, heatmaps = VARIANTS[name]
-    cuda.decode(heatmaps, decoder.recipe)
+    kernel.decode(heatmaps, decoder.recipe)
     arguments = launches.arguments[0]
     assert arguments['WIDE'] == ('wide' in name)
     compiled = compile_for_hopper(launches.kernel, arguments)
@@ -185,9 +167,9 @@ def test_one_launch_and_no_copy(name, launches):
     """But for the constants, which are copied at the first call."""
     decoder, heatmaps = VARIANTS[name]
     heatmaps = heatmaps.to('meta')
-    cuda.decode(heatmaps, decoder.recipe)
+    kernel.decode(heatmaps, decoder.recipe)
     with OnlyEmpty() as seen:
-        table = cuda.decode(heatmaps, decoder.recipe)
+        table = kernel.decode(heatmaps, decoder.recipe)
     assert set(seen.names) == {'empty'}
     assert table.is_meta
     assert launches.grids == [(len(table),)] * 2
@@ -197,7 +179,7 @@ def test_scratch_stays_small(launches):
     """Bands of a map, not maps: 8 KiB for each of them."""
     for name in ('minmax', 'minmax, large, channels last'):
         decoder, heatmaps = VARIANTS[name]
-        cuda.decode(heatmaps.to('meta'), decoder.recipe)
+        kernel.decode(heatmaps.to('meta'), decoder.recipe)
         arguments = launches.arguments[-1]
         count, width = len(arguments['table']), heatmaps.shape[3]
         assert arguments['scratch'].numel() == (
@@ -222,6 +204,6 @@ def test_launches_on_the_tensors_own_device(index, launches, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'device', device)
     with FakeTensorMode(allow_non_fake_inputs=True):
         maps = torch.empty(2, 3, 8, 6, device=f'cuda:{index}')
-        table = cuda.decode(maps, ArgmaxDecoder().recipe)
+        table = kernel.decode(maps, ArgmaxDecoder().recipe)
     assert table.device == torch.device('cuda', index)
     assert entered == [torch.device('cuda', 1)] * index

@@ -1,6 +1,7 @@
-"""Derivatives of a stencil, the step and the covariance of one map: Eq. 6-9.
+"""The Taylor step on the log of a map, Eq. 6-9, and its covariance.
 
-See :mod:`dark_codec.functional.refine` and ``covariance``.
+Does what :mod:`dark_codec.functional.refine` and
+:mod:`dark_codec.functional.covariance` do, for one map.
 """
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # (numba infers the types)
@@ -11,14 +12,38 @@ import math
 
 import numpy as np
 
-from ..functional.refine import LOWEST, MIN_CURVATURE
-from ._cpu_compile import part
-from ._cpu_smooth import SIDE
+from ...functional.covariance import CORRELATION_LIMIT
+from ...functional.refine import LOWEST, MIN_CURVATURE
+from .compile import part
+from .smooth import SIDE
 
+_CORRELATION_LIMIT = np.float32(CORRELATION_LIMIT)
 _LOWEST = np.float32(LOWEST)
 _LEAST_CURVATURE = np.float32(MIN_CURVATURE)
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
 _NAN = np.float32(math.nan)
+
+
+@part
+def taylor_step(stencil, variance, trust_radius, row):
+    """Step from the peak of a map to the maximum of the log's parabola.
+
+    Args:
+        stencil (float32[:, :]): The 5 x 5 px around the peak, rows first.
+        variance (float): Of the kernel that smoothed them, in px^2.
+        trust_radius (float): The longest step, in px.
+        row (float32[:]): Gets the covariance, if it has a place for it.
+
+    Returns:
+        tuple[tuple[float, float], bool]: Step (x, y) in px, and whether there
+        is one.
+    """
+    derivatives = log_derivatives(stencil)
+    step, solved = newton_step(derivatives)
+    if solved:
+        write_spread(row, derivatives, variance, variance)
+        step = limit_step(step, trust_radius)
+    return step, solved
 
 
 @part
@@ -37,25 +62,25 @@ def log_derivatives(stencil):
     centre = stencil[2, 2]
     if not (centre > 0 and math.isfinite(total)):
         return _NAN, _NAN, _NAN, _NAN, _NAN
-    right, left = _log(stencil[2, 3], centre), _log(stencil[2, 1], centre)
-    below, above = _log(stencil[3, 2], centre), _log(stencil[1, 2], centre)
-    along = _log(stencil[3, 3], centre) + _log(stencil[1, 1], centre)
-    across = _log(stencil[3, 1], centre) + _log(stencil[1, 3], centre)
-    sides_x = _log(stencil[2, 4], centre) + _log(stencil[2, 0], centre)
-    sides_y = _log(stencil[4, 2], centre) + _log(stencil[0, 2], centre)
+    right, left = _ratio(stencil[2, 3], centre), _ratio(stencil[2, 1], centre)
+    below, above = _ratio(stencil[3, 2], centre), _ratio(stencil[1, 2], centre)
+    along = _ratio(stencil[3, 3], centre) * _ratio(stencil[1, 1], centre)
+    across = _ratio(stencil[3, 1], centre) * _ratio(stencil[1, 3], centre)
+    sides_x = _ratio(stencil[2, 4], centre) * _ratio(stencil[2, 0], centre)
+    sides_y = _ratio(stencil[4, 2], centre) * _ratio(stencil[0, 2], centre)
+    # sums of logs are logs of products, of which fewer have to be taken
     return (
-        _HALF * (right - left),
-        _HALF * (below - above),
-        _QUARTER * sides_x,
-        _QUARTER * (along - across),
-        _QUARTER * sides_y,
+        _HALF * np.float32(math.log(right / left)),
+        _HALF * np.float32(math.log(below / above)),
+        _QUARTER * np.float32(math.log(sides_x)),
+        _QUARTER * np.float32(math.log(along / across)),
+        _QUARTER * np.float32(math.log(sides_y)),
     )
 
 
 @part
-def _log(value, centre):
-    ratio = value / centre
-    return np.float32(math.log(ratio if ratio > _LOWEST else _LOWEST))
+def _ratio(value, centre):
+    return max(value / centre, _LOWEST)
 
 
 @part
@@ -111,15 +136,8 @@ def write_spread(row, d, kernel_x, kernel_y):
     smaller = max(mean - radius, np.float32(0))
     middle = _HALF * (larger + smaller)
     scale = _HALF * (larger - smaller) / max(radius, np.float32(1e-12))
-    row[4] = middle + scale * half
-    row[5] = row[6] = scale * xy
-    row[7] = middle - scale * half
-
-
-@part
-def write_unknown(row):
-    """Write an unknown covariance: infinite variances, no correlation."""
-    if row.size == 4:
-        return
-    row[4] = row[7] = np.inf
-    row[5] = row[6] = 0
+    xx = max(middle + scale * half, np.float32(0))
+    yy = max(middle - scale * half, np.float32(0))
+    limit = np.float32(math.sqrt(xx) * math.sqrt(yy)) * _CORRELATION_LIMIT
+    row[4], row[7] = xx, yy
+    row[5] = row[6] = min(max(scale * xy, -limit), limit)

@@ -4,15 +4,11 @@
 import triton
 import triton.language as tl
 
-from ._cuda_fit import fit_gaussian
-from ._cuda_newton import limit_step, newton_step, spread
-from ._cuda_peaks import find_peak, quarter_shift, second_shift
-from ._cuda_taylor import (
-    above_lowest,
-    log_derivatives,
-    lowest_smoothed,
-    smoothed_stencil,
-)
+from .fit import fit_gaussian
+from .maps import Map, find_peak
+from .shift import second_shift, sign_shift
+from .smooth import above_lowest, lowest_smoothed, smoothed_stencil
+from .taylor import limit_step, log_derivatives, newton_step, spread
 
 _INF = tl.constexpr(float('inf'))
 
@@ -50,7 +46,7 @@ def decode_map(
 
     Pointers are ``heatmaps``, with any strides in elements; ``table``, (B * K,
     4) or, with COVARIANCE, (B * K, 8) float32; ``constants``, see
-    :mod:`._cuda_taylor`; and for MINMAX ``scratch``, ``band`` rows of float32
+    :mod:`.smooth`; and for MINMAX ``scratch``, ``band`` rows of float32
     for each map. ``sigma`` is the Gaussian's for ``'fit'``, and for
     ``'taylor'`` the square root of the modulation's second moment; it and
     ``trust_radius`` are in px. What is compiled in:
@@ -68,43 +64,24 @@ def decode_map(
     - COLUMNS: at least the width of a window
     """
     m = tl.program_id(0).to(tl.int64)
-    heatmap = heatmaps + (
-        m // keypoints * stride_batch + m % keypoints * stride_keypoint
-    )
-    peak, highest, least = find_peak(
-        heatmap, -1, height, width, stride_y, stride_x, DENSE, WIDE, BLOCK
-    )
+    first = m // keypoints * stride_batch + m % keypoints * stride_keypoint
+    heatmap = Map(heatmaps + first, height, width, stride_y, stride_x)
+    peak, highest, least = find_peak(heatmap, -1, DENSE, WIDE, BLOCK)
     y, x = peak // width, peak % width
     # a constant map has a maximum, but not at one place
     valid = (highest > 0) & (highest < _INF) & (least < highest)
     offset_x, offset_y, refined = 0.0, 0.0, valid
     xx, xy, yy = 0.0, 0.0, 0.0
     if METHOD == 'second':
-        offset_x, offset_y = second_shift(
-            heatmap,
-            peak,
-            height,
-            width,
-            stride_y,
-            stride_x,
-            DENSE,
-            WIDE,
-            BLOCK,
-        )
+        offset_x, offset_y = second_shift(heatmap, peak, DENSE, WIDE, BLOCK)
     elif METHOD != 'argmax':
-        offset_x, offset_y = quarter_shift(
-            heatmap, x, y, height, width, stride_y, stride_x
-        )
+        offset_x, offset_y = sign_shift(heatmap, x, y)
     if METHOD == 'taylor':
         stencil = smoothed_stencil(
             heatmap,
             constants,
             x,
             y,
-            height,
-            width,
-            stride_y,
-            stride_x,
             TAPS,
             ROWS,
             COLUMNS,
@@ -114,10 +91,6 @@ def decode_map(
                 heatmap,
                 constants,
                 scratch + m * (band * width),
-                height,
-                width,
-                stride_y,
-                stride_x,
                 band,
                 WIDE,
                 TAPS,
@@ -143,10 +116,6 @@ def decode_map(
             highest,
             x,
             y,
-            height,
-            width,
-            stride_y,
-            stride_x,
             sigma,
             trust_radius,
             NARROW,

@@ -8,9 +8,10 @@ peak, in heatmap px.
 import triton
 import triton.language as tl
 
-from ..functional.fit import FIT_STEPS, MAX_STEP
-from ..functional.refine import LOWEST
-from ._cuda_newton import limit_step, newton_step, spread
+from ...functional.fit import FIT_STEPS, MAX_STEP
+from ...functional.refine import LOWEST
+from .maps import value_or
+from .taylor import limit_step, newton_step, spread
 
 _INF = tl.constexpr(float('inf'))
 _LOWEST = tl.constexpr(LOWEST)
@@ -49,10 +50,6 @@ def _derivatives(
     offset_y,
     x,
     y,
-    height,
-    width,
-    stride_y,
-    stride_x,
     sigma,
     RADIUS: tl.constexpr,
     ROWS: tl.constexpr,
@@ -67,6 +64,7 @@ def _derivatives(
         tuple: dx, dy, dxx, dxy and dyy, whether <h, g> is positive, and the
         variances under g^2 along x and y.
     """
+    height, width = heatmap.height, heatmap.width
     u = tl.arange(0, COLUMNS) - RADIUS
     column_in = (u + x >= 0) & (u + x < width) & (u <= RADIUS)
     g_x = _gaussian(u, offset_x, x, width, sigma, RADIUS)
@@ -77,13 +75,10 @@ def _derivatives(
     for start in range(0, 2 * RADIUS + 1, ROWS):
         v = start - RADIUS + tl.arange(0, ROWS)
         row_in = (v + y >= 0) & (v + y < height) & (v <= RADIUS)
-        window = tl.load(
-            heatmap
-            + (v + y)[:, None] * stride_y
-            + (u + x)[None, :] * stride_x,
-            mask=row_in[:, None] & column_in[None, :],
-            other=0.0,
-        ).to(tl.float32)
+        inside = row_in[:, None] & column_in[None, :]
+        window = value_or(
+            heatmap, inside, (u + x)[None, :], (v + y)[:, None], 0.0
+        )
         g_y = _gaussian(v, offset_y, y, height, sigma, RADIUS)
         sums += tl.sum(window * g_y[:, None], 0)
         first += tl.sum(window * (g_y * v)[:, None], 0)
@@ -111,13 +106,6 @@ def _derivatives(
 
 
 @triton.jit
-def _neighbour(heatmap, inside, x, y, stride_y, stride_x):
-    """Value of a pixel, -inf where the map has no such pixel."""
-    pixel = heatmap + y * stride_y + x * stride_x
-    return tl.load(pixel, mask=inside, other=-_INF).to(tl.float32)
-
-
-@triton.jit
 def _start(behind, ahead, interior, highest, sigma):
     """Offset along an axis at which a Gaussian fits peak and neighbours."""
     ratio = tl.maximum(behind, ahead) / highest
@@ -133,10 +121,6 @@ def fit_gaussian(
     highest,
     x,
     y,
-    height,
-    width,
-    stride_y,
-    stride_x,
     sigma,
     trust_radius,
     NARROW: tl.constexpr,
@@ -153,18 +137,14 @@ def fit_gaussian(
     """
     offset_x, offset_y = 0.0, 0.0
     if NARROW:
-        behind = _neighbour(heatmap, x > 0, x - 1, y, stride_y, stride_x)
-        ahead = _neighbour(
-            heatmap, x < width - 1, x + 1, y, stride_y, stride_x
-        )
-        interior = (x > 0) & (x < width - 1)
-        offset_x = _start(behind, ahead, interior, highest, sigma)
-        behind = _neighbour(heatmap, y > 0, x, y - 1, stride_y, stride_x)
-        ahead = _neighbour(
-            heatmap, y < height - 1, x, y + 1, stride_y, stride_x
-        )
-        interior = (y > 0) & (y < height - 1)
-        offset_y = _start(behind, ahead, interior, highest, sigma)
+        left, right = x > 0, x < heatmap.width - 1
+        behind = value_or(heatmap, left, x - 1, y, -_INF)
+        ahead = value_or(heatmap, right, x + 1, y, -_INF)
+        offset_x = _start(behind, ahead, left & right, highest, sigma)
+        above, below = y > 0, y < heatmap.height - 1
+        behind = value_or(heatmap, above, x, y - 1, -_INF)
+        ahead = value_or(heatmap, below, x, y + 1, -_INF)
+        offset_y = _start(behind, ahead, above & below, highest, sigma)
     solved = highest > 0
     for _ in range(_STEPS):
         dx, dy, dxx, dxy, dyy, positive, _, _ = _derivatives(
@@ -173,10 +153,6 @@ def fit_gaussian(
             offset_y,
             x,
             y,
-            height,
-            width,
-            stride_y,
-            stride_x,
             sigma,
             RADIUS,
             ROWS,
@@ -198,10 +174,6 @@ def fit_gaussian(
             offset_y,
             x,
             y,
-            height,
-            width,
-            stride_y,
-            stride_x,
             sigma,
             RADIUS,
             ROWS,

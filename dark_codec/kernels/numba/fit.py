@@ -11,15 +11,14 @@ needs one exponential for each axis instead of one for each pixel.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..functional.fit import FIT_STEPS, MAX_STEP, NARROW
-from ..functional.refine import LOWEST
-from ._cpu_compile import part, part_of_sums
-from ._cpu_maps import u
-from ._cpu_steps import limit_step, newton_step, write_spread
+from ...functional.fit import FIT_STEPS, MAX_STEP, NARROW
+from ...functional.refine import LOWEST
+from .compile import part, part_of_sums
+from .maps import cut_window, u
+from .taylor import limit_step, newton_step, write_spread
 
 _LONGEST = np.float32(MAX_STEP)
 # px; the step after this one would be of the order of its square
@@ -30,53 +29,32 @@ _NAN = np.float32(math.nan)
 _NO_PIXEL = np.float32(-math.inf)
 
 
-class Model(NamedTuple):
-    """The Gaussian that is fitted.
-
-    Attributes:
-        table (float32[:]): Its values around the peak, if centred there.
-        sigma (float): In px.
-        trust_radius (float): How far from the peak its centre may be, in px.
-    """
-
-    table: Any
-    sigma: Any
-    trust_radius: Any
-
-
 @part
-def start_of_fit(values, peak, size, sigma):
+def _start(here, sigma):
     """Where the fit starts: at the peak for a sigma of 1 px or more.
 
     Narrower Gaussians start where the peak's neighbours put the centre.
-
-    Args:
-        values (float32[:]): The map, row by row.
-        peak (tuple[int, int]): Column and row of its maximum.
-        size (tuple[int, int]): Width and height.
-        sigma (float): In px.
 
     Returns:
         tuple[float, float]: Offset in x and y.
     """
     if sigma >= NARROW:
         return np.float32(0), np.float32(0)
-    x, y = peak
-    width, height = size
-    here = y * width + x
-    left = values[here - u(1)] if x > 0 else _NO_PIXEL
-    right = values[here + u(1)] if x + u(1) < width else _NO_PIXEL
-    above = values[here - width] if y > 0 else _NO_PIXEL
-    below = values[here + width] if y + u(1) < height else _NO_PIXEL
-    highest, square = values[here], sigma * sigma
+    values, width, height, x, y = here
+    peak = y * width + x
+    left = values[peak - u(1)] if x > 0 else _NO_PIXEL
+    right = values[peak + u(1)] if x + u(1) < width else _NO_PIXEL
+    above = values[peak - width] if y > 0 else _NO_PIXEL
+    below = values[peak + width] if y + u(1) < height else _NO_PIXEL
+    highest, square = values[peak], sigma * sigma
     return (
-        _start(left, right, x > 0 and x + u(1) < width, highest, square),
-        _start(above, below, y > 0 and y + u(1) < height, highest, square),
+        _between(left, right, x > 0 and x + u(1) < width, highest, square),
+        _between(above, below, y > 0 and y + u(1) < height, highest, square),
     )
 
 
 @part
-def _start(behind, ahead, interior, highest, square):
+def _between(behind, ahead, interior, highest, square):
     """Start along one axis, exact for a clean Gaussian.
 
     The log of a Gaussian is a parabola of known curvature.
@@ -90,27 +68,27 @@ def _start(behind, ahead, interior, highest, square):
 
 
 @part_of_sums
-def _axis(offset, sigma, table, first, end, g):
+def _axis(offset, sigma, taps, first, end, g):
     """Compute the Gaussian along an axis, mean and variance of its square.
 
     Args:
         offset (float): Its centre.
         sigma (float): Its standard deviation.
-        table (float32[:]): The Gaussian whose centre is the peak.
+        taps (float32[:]): The Gaussian whose centre is the peak.
         first (int): The first pixel inside of the map.
         end (int): One past the last pixel.
         g (float32[:]): Gets its values, 0 where there is no pixel.
     """
-    reach = u(table.size) // u(2)
+    reach = u(taps.size) // u(2)
     q, power = np.float32(math.exp(offset / (sigma * sigma))), np.float32(1)
     g[:] = 0
     for i in range(reach, end):
-        g[i] = table[i] * power
+        g[i] = taps[i] * power
         power *= q
     q, power = np.float32(1) / q, np.float32(1)
     for i in range(u(1), reach + u(1) - first):
         power *= q
-        g[reach - i] = table[reach - i] * power
+        g[reach - i] = taps[reach - i] * power
     total = mean = square = np.float32(0)
     for i in range(first, end):
         at = np.float32(i) - np.float32(reach)
@@ -160,18 +138,25 @@ def _moments(window, first, end, g_x, g_y, at, sums):
 
 
 @part
-def fit_derivatives(window, edges, offset, model, room):
+def _derivatives(window, edges, offset, model, room):
     """Derivatives of f = ln <h, g> - 1/2 ln <g, g> by the centre of g.
+
+    Args:
+        window (float32[:, :]): h around the peak.
+        edges (tuple[int, int, int, int]): From :func:`.maps.cut_window`.
+        offset (tuple[float, float]): The centre of g.
+        model (Model): The Gaussian.
+        room (float32[:, :]): Six rows, the third of which holds positions.
 
     Returns:
         tuple: What log_derivatives returns, NaN where <h, g> <= 0, and the
         variances along x and y under g^2.
     """
     left, right, top, bottom = edges
-    table, sigma, _ = model
+    taps, sigma = model.taps, model.sigma
     g_x, g_y, at, sums = room[0], room[1], room[2], room[3:]
-    mean_x, variance_x = _axis(offset[0], sigma, table, left, right, g_x)
-    mean_y, variance_y = _axis(offset[1], sigma, table, top, bottom, g_y)
+    mean_x, variance_x = _axis(offset[0], sigma, taps, left, right, g_x)
+    mean_y, variance_y = _axis(offset[1], sigma, taps, top, bottom, g_y)
     one, x, y, xx, xy, yy = _moments(window, top, bottom, g_x, g_y, at, sums)
     scale = np.float32(1) / one if one > 0 else _NAN
     x, y, xx, xy, yy = x * scale, y * scale, xx * scale, xy * scale, yy * scale
@@ -188,9 +173,9 @@ def fit_derivatives(window, edges, offset, model, room):
 
 
 @part
-def room_to_fit(table):
+def room_to_fit(model):
     """Allocate a window, and room for the Gaussians, positions and sums."""
-    columns = table.size
+    columns = model.taps.size
     reach = columns // 2
     pitch = (columns + 7) // 8 * 8
     window = np.zeros((columns, pitch), np.float32)
@@ -201,39 +186,42 @@ def room_to_fit(table):
 
 
 @part
-def fit(window, edges, offset, model, room):
-    """Newton steps on f from an offset.
+def fit(here, model, room, row):
+    """Newton steps on f from the peak of a map.
+
+    Args:
+        here (Map): The map.
+        model (Model): The Gaussian: its values around its centre are the
+            taps.
+        room (tuple): From :func:`room_to_fit`.
+        row (float32[:]): Gets the covariance, if it has a place for it.
 
     Returns:
-        tuple[tuple[float, float], bool]: The centre, and whether f is concave
-        there.
+        tuple[tuple[float, float], bool]: The centre, counted from the peak,
+        and whether f is concave there.
     """
-    solved = False
+    window, sums = room
+    edges = cut_window(here, window)
+    offset, solved = _start(here, model.sigma), False
     for _ in range(FIT_STEPS):
-        derivatives, _, _ = fit_derivatives(window, edges, offset, model, room)
+        derivatives, _, _ = _derivatives(window, edges, offset, model, sums)
         step, solved = newton_step(derivatives)
         if not solved:
-            break
+            return offset, False
         x, y = limit_step(step, _LONGEST)
         offset = limit_step((offset[0] + x, offset[1] + y), model.trust_radius)
         if max(abs(step[0]), abs(step[1])) < _CONVERGED:
             break
+    if row.size > 4:
+        derivatives, variance_x, variance_y = _derivatives(
+            window, edges, offset, model, sums
+        )
+        # less the Gaussian's own spread, as fit_gaussian
+        square = model.sigma * model.sigma
+        write_spread(
+            row,
+            derivatives,
+            square * square / variance_x - square,
+            square * square / variance_y - square,
+        )
     return offset, solved
-
-
-@part
-def write_fit_spread(row, window, edges, offset, model, room):
-    """Write the covariance of the map to a row; args as of :func:`fit`."""
-    if row.size == 4:
-        return
-    derivatives, variance_x, variance_y = fit_derivatives(
-        window, edges, offset, model, room
-    )
-    # less the Gaussian's own spread, as fit_gaussian
-    square = model.sigma * model.sigma
-    write_spread(
-        row,
-        derivatives,
-        square * square / variance_x - square,
-        square * square / variance_y - square,
-    )
