@@ -98,7 +98,7 @@ def test_keypoints_that_the_metainfo_does_not_know(good, tmp_path):
     [
         ('notes.txt', 'cannot be read: ValueError: no file of PyTorch begins'),
         ('folder', 'is a folder, name a file'),
-        ('empty.pth', 'cannot be read: ValueError: no file of PyTorch'),
+        ('empty.pth', 'cannot be read: EOFError'),
     ],
 )
 @pytest.mark.parametrize('tool', ['train', 'test'])

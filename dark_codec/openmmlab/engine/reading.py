@@ -39,7 +39,7 @@ def read_checkpoint(path: str | Path) -> dict:
         with open(path, 'rb') as file:
             start = file.read(16)
         # of a zip archive, of a pickle
-        if not start.startswith((b'PK', b'\x80')):
+        if start and not start.startswith((b'PK', b'\x80')):
             raise ValueError(f'no file of PyTorch begins with {start!r}')
         checkpoint = CheckpointLoader.load_checkpoint(
             str(path), map_location='cpu', logger='silent'
