@@ -10,7 +10,7 @@ from tiny_run import call_all, ended, save_weights, write_config, write_data
 
 from dark_codec.cli import UserError, check_folder
 from dark_codec.openmmlab.engine import codec_differences
-from dark_codec.openmmlab.engine.reading import read_literals
+from dark_codec.openmmlab.engine.checkpoints import read_literals
 
 DECODER = dict(type='DARKCodec', input_size=(64, 64))
 

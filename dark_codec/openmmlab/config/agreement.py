@@ -252,13 +252,13 @@ def check_spelt_out(cfg: Config, places: Places) -> None:
     fits = get_alignment(codec.alignment).shift_heatmap
     test_cfg = cfg.model.get('test_cfg') or {}
     wanted: list[tuple[str, Any, Any]] = [
-        (path.replace('input_size', 'use_udp'), udp, codec.use_udp)
-        for udp, path in places.warps_by_udp().items()
-    ]
-    wanted += [
         (warp.path, tuple(warp.value), codec.input_size)
         for warp in places.warps
         if is_used(warp)
+    ]
+    wanted += [
+        (path.replace('input_size', 'use_udp'), udp, codec.use_udp)
+        for udp, path in places.warps_by_udp().items()
     ]
     if test_cfg.get('flip_test'):
         shift = test_cfg.get('shift_heatmap', False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from .reading import read_checkpoint
+from .checkpoints import read_checkpoint
 
 
 def find_other_checkpoint(

@@ -1,13 +1,18 @@
-"""Reader of checkpoints and of the codec that they were trained with."""
+"""Checkpoints: read, and compared with the codec of a config."""
 
 from __future__ import annotations
 
 import ast
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.runner import CheckpointLoader
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, CheckpointLoader
 
 from ..config import head_decoder
 from ..config.codecs import gaussian_settings
@@ -75,6 +80,33 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
         for name in _COMMON
         if name in here and name in there and there[name] != here[name]
     ]
+
+
+def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
+    """Warn if a checkpoint was trained with another codec than a config's."""
+    differences = codec_differences(checkpoint, head_decoder(cfg))
+    if differences:
+        print_log(
+            'The checkpoint was trained under another codec than this '
+            f'config has: {"; ".join(differences)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+@HOOKS.register_module()
+class CheckpointCodecHook(Hook):
+    """Warns when a runner tests or resumes under another codec.
+
+    Runners get it by :func:`dark_codec.openmmlab.config.install`. Weights
+    that a training merely starts from may have any.
+    """
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Compare the codecs of config and checkpoint."""
+        trains = isinstance(runner._train_loop, BaseLoop)
+        if runner._resume or not trains:
+            warn_of_another_codec(runner.cfg, checkpoint)
 
 
 def _head_decoder(meta: Mapping) -> dict:
