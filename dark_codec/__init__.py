@@ -17,6 +17,7 @@ from .decoders import (
 from .encoders import BiasedEncoder, UnbiasedEncoder
 from .heatmap_decoder import Decoded, HeatmapDecoder, Refinement
 from .modulations import GaussianModulation
+from .scores import ExpectedOKS, HeatmapHeight, KeypointScores
 from .version import __version__
 
 __all__ = [
@@ -24,9 +25,12 @@ __all__ = [
     'BiasedEncoder',
     'DARKCodec',
     'Decoded',
+    'ExpectedOKS',
     'GaussianFitDecoder',
     'GaussianModulation',
     'HeatmapDecoder',
+    'HeatmapHeight',
+    'KeypointScores',
     'QuarterShiftDecoder',
     'Refinement',
     'TaylorDecoder',

@@ -17,7 +17,7 @@ from .functional import (
     scale_points,
 )
 from .heatmap_decoder import Decoded, check_heatmaps
-from .registry import DECODERS, ENCODERS, build_part, part_settings
+from .registry import DECODERS, ENCODERS, SCORES, build_part, part_settings
 
 
 def _checked_size(size: Any, name: str) -> tuple[int, int]:
@@ -32,6 +32,17 @@ def _checked_size(size: Any, name: str) -> tuple[int, int]:
             f'{name} must be two positive integers (w, h), got {size!r}'
         )
     return int(size[0]), int(size[1])
+
+
+def _estimate_covariances(decoder: Any, scores: Any) -> None:
+    """Switch a decoder's covariances on."""
+    if not hasattr(decoder, 'covariance'):
+        raise ValueError(
+            f'scores={type(scores).__name__} needs covariances, which '
+            f'decoder={type(decoder).__name__} does not give: take '
+            'TaylorDecoder or GaussianFitDecoder'
+        )
+    decoder.covariance = True
 
 
 class DARKCodec:
@@ -79,6 +90,9 @@ class DARKCodec:
             heatmap lies 1 - 1/s px away and is shifted by 1, so such means
             lie half an input px too far right at every stride. Defaults to
             False, as in MMPose.
+        scores (str | dict): A registered score: ``HeatmapHeight`` (the
+            default) or ``ExpectedOKS``, which switches the decoder's
+            covariances on; see :mod:`dark_codec.functional.scores`.
 
     Attributes:
         settings (dict[str, Any]): All settings in one normal form, as a
@@ -119,6 +133,7 @@ class DARKCodec:
         alignment: str = 'asymmetric',
         use_udp: bool = False,
         correct_flip_shift: bool = False,
+        scores: str | dict = 'HeatmapHeight',
     ) -> None:
         self.input_size = _checked_size(input_size, 'input_size')
         self.heatmap_size = self._fitting_heatmap_size(heatmap_size)
@@ -132,6 +147,9 @@ class DARKCodec:
         )
         self.encoder = build_part(ENCODERS, encoder, 'encoder', self.sigma)
         self.decoder = build_part(DECODERS, decoder, 'decoder', self.sigma)
+        self.scores = build_part(SCORES, scores, 'scores', self.sigma)
+        if self.scores.needs_covariance:
+            _estimate_covariances(self.decoder, self.scores)
         self.settings: dict[str, Any] = dict(
             type='DARKCodec',
             input_size=self.input_size,
@@ -142,6 +160,7 @@ class DARKCodec:
             alignment=alignment,
             use_udp=use_udp,
             correct_flip_shift=correct_flip_shift,
+            scores=part_settings('scores', scores, self.sigma),
         )
         self._scale, self._offset = self._frame()
         # the same on the host, where each call into torch would cost more
@@ -315,7 +334,9 @@ class DARKCodec:
         numbers = table.numpy()
         scale, offset = self._host_frame
         points = numbers[:, :2] * scale + offset
-        scores = numbers[:, 2].copy()
+        scores = self.scores.of_table(
+            numbers, (batch, keypoints), self.heatmap_size, self.sigma
+        )
         return (
             list(points.reshape(batch, 1, keypoints, 2)),
             list(scores.reshape(batch, 1, keypoints)),
@@ -327,16 +348,20 @@ class DARKCodec:
         Args and errors as in :meth:`batch_decode`.
 
         Returns:
-            Decoded: With points in input px, and covariances in input px^2
-            where the decoder was built with ``covariance=True``.
+            Decoded: With points in input px, the codec's scores, and
+            covariances in input px^2 where the decoder was built with
+            ``covariance=True`` or the scores need them.
         """
         self._check_size(heatmaps)
         decoded = self.decoder(heatmaps)
+        scores = self.scores(decoded, self.heatmap_size, self.sigma)
         covariance = decoded.covariance
         if covariance is not None:
             covariance = scale_covariance(covariance, *self._scale)
         return decoded._replace(
-            points=self.to_input(decoded.points), covariance=covariance
+            points=self.to_input(decoded.points),
+            scores=scores,
+            covariance=covariance,
         )
 
     def to_input(self, points: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Registries of the parts of a codec: encoders, decoders and modulations.
+"""Registries of a codec's parts: encoders, decoders, modulations and scores.
 
 They are used as MMEngine's are (``@DECODERS.register_module()``), and need
 nothing but Python. Part names may carry MMPose's scope (``mmpose.MyDecoder``),
@@ -90,8 +90,14 @@ class Registry:
 ENCODERS = Registry('dark encoder')
 DECODERS = Registry('dark decoder')
 MODULATIONS = Registry('dark modulation')
+SCORES = Registry('dark scores')
 # by the argument that takes such a part
-PARTS = dict(encoder=ENCODERS, decoder=DECODERS, modulation=MODULATIONS)
+PARTS = dict(
+    encoder=ENCODERS,
+    decoder=DECODERS,
+    modulation=MODULATIONS,
+    scores=SCORES,
+)
 
 
 def nearest_name(name: str, registry: Any) -> str | None:
@@ -109,7 +115,7 @@ def nearest_name(name: str, registry: Any) -> str | None:
 def build_part(
     registry: Registry, cfg: str | dict, name: str, sigma: float
 ) -> Any:
-    """Build an encoder, decoder or modulation from its name or config.
+    """Build one of a codec's parts from its name or config.
 
     Args:
         registry (Registry): Registry of the part.

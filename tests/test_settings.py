@@ -36,6 +36,7 @@ def test_all_is_filled_in():
         alignment='asymmetric',
         use_udp=False,
         correct_flip_shift=False,
+        scores=dict(type='HeatmapHeight'),
     )
 
 

@@ -4,7 +4,6 @@ For tests of how a run starts, distributes and saves; what it learns is
 tested on real photographs elsewhere. The tools are called as users call them.
 """
 
-import io
 import json
 import multiprocessing
 import os
@@ -13,10 +12,8 @@ import socket
 import stat
 import subprocess
 import sys
-import traceback
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+import tempfile
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import numpy as np
@@ -216,61 +213,25 @@ def in_two_processes(function, *arguments):
     start_processes(function, arguments, nprocs=2, start_method='forkserver')
 
 
-@contextmanager
-def chdir(folder):
-    """As contextlib's, which Python 3.10 lacks."""
-    former = os.getcwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(former)
-
-
-def run_as_script(path, *arguments):
-    """Run a tool in this process as ``python path *arguments`` would."""
-    with mock.patch.object(sys, 'argv', [str(path), *map(str, arguments)]):
-        runpy.run_path(str(path), run_name='__main__')
-
-
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
-    Tools in Python are run in this process. What depends on how a tool is
-    started is tested with :func:`start`.
+    It has a process of its own, for MMEngine keeps loggers and visualizers as
+    globals, but one that is forked from Python's fork server, as those of
+    :func:`in_two_processes`: the imports take longer than most runs.
     """
     if tool.endswith('.sh') or {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
         return start(tool, *arguments, cwd=cwd, **env)
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with (
-        redirect_stdout(stdout),
-        redirect_stderr(stderr),
-        chdir(cwd),
-        mock.patch.dict(os.environ, env),
-    ):
-        code = exit_code(run_as_script, TOOLS / tool, *arguments)
-    return subprocess.CompletedProcess(
-        [tool, *arguments], code, stdout.getvalue(), stderr.getvalue()
-    )
-
-
-def exit_code(function, *arguments):
-    """What Python exits with after a script that calls the function."""
-    try:
-        function(*arguments)
-    except SystemExit as end:
-        if not isinstance(end.code, str):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
-    except Exception:
-        traceback.print_exc()
-        return 1
-    return 0
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, 'out'), Path(folder, 'err')
+        code = _fork(TOOLS / tool, arguments, cwd, env, out, err)
+        return subprocess.CompletedProcess(
+            [tool, *arguments], code, out.read_text(), err.read_text()
+        )
 
 
 def start(tool, *arguments, cwd, **env):
-    """Run one of the tools as users do, in a process of its own."""
+    """Run one of the tools as users do."""
     shell = 'bash' if tool.endswith('.sh') else sys.executable
     return subprocess.run(
         [shell, *map(str, (TOOLS / tool, *arguments))],
@@ -292,39 +253,44 @@ def environment(**changes):
 def call_all(jobs, cwd, fresh=()):
     """Run tools one after the other, some of which may be killed.
 
-    Name -> [tool, *arguments]; :func:`ended` says what came of each. Each has
-    a process of its own, as those of :func:`in_two_processes`; those named in
-    ``fresh`` are started as users start them.
+    Name -> [tool, *arguments]; :func:`ended` says what came of each. Those
+    named in ``fresh`` are started as users start them.
     """
-    multiprocessing.set_forkserver_preload(PRELOADED)
-    context = multiprocessing.get_context('forkserver')
     codes = {}
     for name, (tool, *arguments) in jobs.items():
+        log = cwd / f'{name}.log'
         if name in fresh:
-            result = start(tool, *arguments, cwd=cwd)
-            (cwd / f'{name}.log').write_text(result.stdout + result.stderr)
+            result = start(str(tool), *arguments, cwd=cwd)
+            log.write_text(result.stdout + result.stderr)
             codes[name] = result.returncode
-            continue
-        process = context.Process(
-            target=_log_script, args=(cwd, name, TOOLS / tool, *arguments)
-        )
-        process.start()
-        process.join(600)
-        codes[name] = process.exitcode
+        else:
+            codes[name] = _fork(TOOLS / tool, arguments, cwd, {}, log, log)
     (cwd / 'codes.json').write_text(json.dumps(codes))
 
 
-def _log_script(cwd, name, path, *arguments):
+def _fork(path, arguments, cwd, env, out, err):
+    """Run a script in a fork of the server; its exit code."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    process = multiprocessing.get_context('forkserver').Process(
+        target=_run_script,
+        args=(path, [str(a) for a in arguments], cwd, env, out, err),
+    )
+    process.start()
+    process.join(600)
+    return process.exitcode
+
+
+def _run_script(path, arguments, cwd, env, out, err):
+    """Run a script as ``python path *arguments`` would."""
     os.chdir(cwd)
-    log = os.open(f'{name}.log', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for number in (1, 2):
-        os.dup2(log, number)
+    os.environ.update(env)
+    for number, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     torch.set_num_threads(1)
     import killed_training  # noqa: F401  its hooks
 
-    code = exit_code(run_as_script, path, *arguments)
-    sys.stdout.flush()
-    sys.exit(code)
+    sys.argv = [str(path), *arguments]
+    runpy.run_path(str(path), run_name='__main__')
 
 
 def forked():

@@ -1,1 +1,3 @@
 """Predictions decoded anew, compared and diagnosed; reports and plots."""
+
+from .. import openmmlab  # noqa: F401  says what is missing

@@ -15,7 +15,10 @@ def run_tool(main: Callable[[], None]) -> None:
 
     An interruption ends the tool, see :func:`interruptible`.
     """
-    name = Path(sys.argv[0]).name
+    program = Path(sys.argv[0])
+    # python -m NAME
+    is_package = program.name == '__main__.py'
+    name = program.parent.name if is_package else program.name
     with interruptible(f'{name}: interrupted'):
         try:
             main()

@@ -31,6 +31,10 @@ class ExportedDecoder(nn.Module):
     def __init__(self, codec: DARKCodec) -> None:
         super().__init__()
         self.codec = codec
+        # scores with one sigma per keypoint fix their number
+        self._keypoints = len(getattr(codec.scores, 'sigmas', ()))
+        if self._keypoints:
+            self.dynamic_axes = {0: 'batch'}
         self.eval()
 
     def forward(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,10 +55,11 @@ class ExportedDecoder(nn.Module):
         return decoded.points, decoded.scores
 
     def example(self, batch: int, seed: int = 0) -> Tensor:
-        """Return noise, (batch, 3, H, W)."""
+        """Return noise, (batch, K, H, W), with any K where it is free."""
         width, height = self.codec.heatmap_size
         generator = torch.Generator().manual_seed(seed)
-        return torch.rand(batch, 3, height, width, generator=generator)
+        shape = (batch, self._keypoints or 3, height, width)
+        return torch.rand(shape, generator=generator)
 
 
 class ExportedEstimator(nn.Module):

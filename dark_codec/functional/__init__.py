@@ -49,6 +49,7 @@ from .refine import (
     quarter_shift,
     raw_stencil,
 )
+from .scores import expected_oks, oks_tolerance
 
 __all__ = [
     'ALIGNMENTS',
@@ -61,6 +62,7 @@ __all__ = [
     'covariance_to_input',
     'encode_biased',
     'encode_unbiased',
+    'expected_oks',
     'find_peaks',
     'fit_gaussian',
     'frame_of',
@@ -75,6 +77,7 @@ __all__ = [
     'modulate',
     'modulated_stencil',
     'newton_step',
+    'oks_tolerance',
     'opencv_kernel',
     'quarter_shift',
     'raw_stencil',

@@ -35,6 +35,7 @@ __all__ = [
     'Recipe',
     'is_traced',
     'load',
+    'oks_kernel',
     'pick',
 ]
 
@@ -143,3 +144,25 @@ def _forced(name: str, device: torch.device) -> Kernel:
             f'{VARIABLE}={name}, but its kernel cannot be imported: {kernel}'
         ) from kernel
     return kernel
+
+
+def oks_kernel() -> Callable[..., None] | None:
+    """The kernel that scores decoded tables in host memory.
+
+    Returns:
+        Callable | None: See :func:`._cpu_scores.oks_kernel`; None, which means
+        the reference, without numba or with
+        ``DARK_CODEC_KERNELS=reference``.
+    """
+    if os.environ.get(VARIABLE) == 'reference':
+        return None
+    return _numba_oks_kernel()
+
+
+@lru_cache
+def _numba_oks_kernel() -> Callable[..., None] | None:
+    if isinstance(load('numba'), ImportError):
+        return None
+    from ._cpu_scores import oks_kernel as compile_kernel
+
+    return compile_kernel()

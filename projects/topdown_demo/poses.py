@@ -1,56 +1,76 @@
-"""The poses of the people in an image, by MMPose, and what DARK adds."""
+"""Find people and their poses with MMDetection and MMPose, and draw them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
+from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
-from mmpose.apis import inference_topdown, init_model
-from mmpose.registry import KEYPOINT_CODECS
+from mmpose.apis import inference_topdown
+from mmpose.apis.inference import dataset_meta_from_config
+from mmpose.evaluation.functional import nms
+from mmpose.models import build_pose_estimator
 from mmpose.structures import PoseDataSample
+from mmpose.utils import adapt_mmdet_pipeline
+from mmpose.visualization import PoseLocalVisualizer
 
 from dark_codec import DARKCodec
-from dark_codec.cli import UserError, head_decoder
+from dark_codec.cli import UserError
 from dark_codec.functional import scale_covariance
 
+_SKY_BLUE = 233, 180, 86  # of Okabe and Ito; blue, green, red
 
-class Poses(NamedTuple):
-    """Poses found in one image.
 
-    Attributes:
-        instances (InstanceData): Of N people, as MMPose has them: keypoints
-            (N, K, 2) in image px, keypoint_scores (N, K), bboxes (N, 4),
-            bbox_scores (N,).
-        covariances (np.ndarray, optional): How far the heatmaps spread round
-            the keypoints, in image px^2, (N, K, 2, 2), x first; infinite
-            where nothing is known.
-        heatmaps (list[tuple[np.ndarray, np.ndarray]]): For each person the
-            maximum over the keypoints, (H, W), and where its outer corners
-            lie, (2, 2) in image px.
+def person_detector(
+    cfg: Config, checkpoint: str, device: str, bbox_thr: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a detector of MMDetection: from an image to boxes of people.
+
+    Its boxes are (x1, y1, x2, y2, score), (N, 5), best first; those that
+    overlap a better one by more than 0.3 (IoU) are dropped.
     """
+    try:
+        from mmdet.apis import inference_detector, init_detector
+    except ImportError as error:
+        raise UserError(
+            f'--det needs MMDetection ({error}): pip install mmdet==3.3.0'
+        ) from error
+    # without a palette, MMDetection looks for one in the training data
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = init_detector(cfg, checkpoint, palette='coco', device=device)
+    model.cfg = adapt_mmdet_pipeline(model.cfg)
 
-    instances: InstanceData
-    covariances: np.ndarray | None
-    heatmaps: list[tuple[np.ndarray, np.ndarray]]
+    def detect(image: np.ndarray) -> np.ndarray:
+        found = inference_detector(model, image).pred_instances.cpu().numpy()
+        boxes = np.column_stack([found.bboxes, found.scores])
+        people = (found.labels == 0) & (found.scores >= bbox_thr)
+        people &= (boxes[:, 2:4] > boxes[:, :2]).all(1)
+        people &= np.isfinite(boxes).all(1)
+        return boxes[people][nms(boxes[people], 0.3)]
+
+    return detect
 
 
 class PoseEstimator:
-    """A top-down estimator for the people in given boxes.
+    """Estimate the poses of the people in given boxes.
 
     Args:
-        cfg (Config): Of MMPose, after :func:`dark_codec.apply_codec`.
+        cfg (Config): Config of MMPose, after :func:`dark_codec.apply_codec`.
             Changed in place.
         checkpoint (str): Its weights.
         device (str): Where it runs.
-        covariance (bool): Whether to tell covariances.
+        covariance (bool): Whether to estimate covariances.
         heatmap (bool): Whether to keep heatmaps.
 
     Raises:
-        UserError: If the decoder of the config has no covariances, or the
-            codec is none of ours where covariances or heatmaps are wanted.
+        UserError: The weights do not fit the config, or its codec does not
+            have what is asked for.
     """
 
     def __init__(
@@ -58,23 +78,49 @@ class PoseEstimator:
         cfg: Config,
         checkpoint: str,
         device: str,
-        covariance: bool,
-        heatmap: bool,
+        covariance: bool = False,
+        heatmap: bool = False,
     ) -> None:
-        self.codec = None
+        self.covariance, self.heatmap = covariance, heatmap
+        if cfg.model.type != 'TopdownPoseEstimator':
+            raise UserError(
+                f'--pose takes a top-down model, not a {cfg.model.type}'
+            )
+        test_cfg = cfg.model.get('test_cfg') or {}
+        test_cfg = dict(test_cfg, output_heatmaps=covariance or heatmap)
+        cfg.model.test_cfg = test_cfg
+        model = revert_sync_batchnorm(build_pose_estimator(cfg.model))
+        self.codec = model.head.decoder
         if covariance or heatmap:
-            self.codec = _codec(cfg, covariance)
-            cfg.model.test_cfg.output_heatmaps = True
-        self.covariance = covariance
-        self.heatmap = heatmap
-        self.model = init_model(cfg, checkpoint, device=device)
+            self._check_codec()
+        try:
+            loaded = load_checkpoint(model, checkpoint, 'cpu', strict=True)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise UserError(
+                f'the weights {checkpoint} do not fit the config: {reason}'
+            ) from error
+        meta = loaded.get('meta', {}).get('dataset_meta')
+        self.metainfo = meta or dataset_meta_from_config(cfg)
+        model.cfg, model.dataset_meta = cfg, self.metainfo
+        self.model = model.to(device).eval()
 
-    @property
-    def metainfo(self) -> dict:
-        """The keypoints' names, links and colours, as MMPose has them."""
-        return self.model.dataset_meta
+    def _check_codec(self) -> None:
+        if not isinstance(self.codec, DARKCodec):
+            raise UserError(
+                '--covariance and --heatmap need DARKCodec, not '
+                f'{type(self.codec).__name__}: put '
+                "codec=dict(type='DARKCodec') into the config"
+            )
+        if self.covariance and not hasattr(self.codec.decoder, 'covariance'):
+            raise UserError(
+                f'--covariance: {type(self.codec.decoder).__name__} has '
+                'none; take TaylorDecoder or GaussianFitDecoder, with '
+                '--cfg-options codec.decoder=TaylorDecoder'
+            )
+        self.codec.decoder.covariance = self.covariance
 
-    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
+    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> InstanceData:
         """Estimate the poses of N people in one image.
 
         Args:
@@ -82,64 +128,132 @@ class PoseEstimator:
             boxes (np.ndarray): (x1, y1, x2, y2, score) in image px, (N, 5).
 
         Returns:
-            Poses: In the order of the boxes.
+            InstanceData: MMPose's ``pred_instances``, in the order of the
+            boxes. If asked for, also ``covariances`` in image px^2,
+            (N, K, 2, 2), not finite where unknown; ``heatmaps``, the maximum
+            over the keypoints, (N, H, W); and ``corners``, where their outer
+            corners lie in image px, (N, 2, 2).
         """
         if not len(boxes):
-            # without boxes, MMPose would take the whole image for one
-            return Poses(InstanceData(), None, [])
+            # MMPose would take the whole image for one person
+            return InstanceData()
         samples = inference_topdown(self.model, image, boxes[:, :4])
-        instances = InstanceData.cat([s.pred_instances for s in samples])
-        instances.bbox_scores = boxes[:, 4]
-        covariances = heatmaps = None
+        people = InstanceData.cat([s.pred_instances for s in samples])
+        count = people.keypoints.shape[1], self.metainfo['num_keypoints']
+        if count[0] != count[1]:
+            raise UserError(
+                f'the network predicts {count[0]} keypoints, and the '
+                f'metainfo of its dataset describes {count[1]}'
+            )
+        people.bbox_scores = boxes[:, 4]
+        finite = np.isfinite(people.keypoints).all(-1)
+        finite &= np.isfinite(people.keypoint_scores)
+        people.keypoints[~finite] = people.keypoint_scores[~finite] = 0
         if self.covariance:
-            covariances = self._covariances(samples)
+            maps = torch.stack([s.pred_fields.heatmaps for s in samples])
+            found = self.codec.decode_on_device(maps).covariance.cpu()
+            zooms = [s.input_scale / s.input_size for s in samples]
+            people.covariances = np.stack(
+                [scale_covariance(c, *zoom) for c, zoom in zip(found, zooms)]
+            )
         if self.heatmap:
-            heatmaps = [self._heatmap(sample) for sample in samples]
-        return Poses(instances, covariances, heatmaps or [])
+            maps = [s.pred_fields.heatmaps.amax(0).cpu() for s in samples]
+            people.heatmaps = np.stack(maps)
+            people.corners = np.stack([self._corners(s) for s in samples])
+        return people
 
-    def _covariances(self, samples: list[PoseDataSample]) -> np.ndarray:
-        maps = torch.stack([s.pred_fields.heatmaps for s in samples])
-        found = self.codec.decode_on_device(maps).covariance.cpu()
-        return np.stack(
-            [
-                scale_covariance(
-                    covariance, *sample.input_scale / sample.input_size
-                )
-                for covariance, sample in zip(found, samples)
-            ]
-        )
-
-    def _heatmap(
-        self, sample: PoseDataSample
-    ) -> tuple[np.ndarray, np.ndarray]:
-        highest = sample.pred_fields.heatmaps.amax(0).cpu().numpy()
+    def _corners(self, sample: PoseDataSample) -> np.ndarray:
         width, height = self.codec.heatmap_size
         corners = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])
         corners = self.codec.to_input(corners).numpy()
         # as MMPose's estimator does with keypoints
         scale = sample.input_scale / np.array(sample.input_size)
-        offset = sample.input_center - sample.input_scale / 2
-        return highest, corners * scale + offset
+        return corners * scale + sample.input_center - sample.input_scale / 2
 
 
-def _codec(cfg: Config, covariance: bool) -> DARKCodec:
-    """The codec of the config, with covariances if wanted."""
-    settings = head_decoder(cfg)
-    if settings.get('type') != 'DARKCodec':
-        raise UserError(
-            '--covariance and --heatmap need DARKCodec, not '
-            f'{settings.get("type")}: put '
-            "codec=dict(type='DARKCodec') into the config"
+class PoseArtist:
+    """Draw heatmaps, skeletons as MMPose does, and ellipses.
+
+    Args:
+        metainfo (dict): Names, links and colours of the keypoints.
+        kpt_thr (float): The lowest score of a keypoint that is drawn.
+    """
+
+    def __init__(self, metainfo: dict, kpt_thr: float) -> None:
+        self.visualizer = PoseLocalVisualizer(name='topdown_demo')
+        self.visualizer.set_dataset_meta(metainfo)
+        self.kpt_thr = kpt_thr
+
+    def __call__(self, image: np.ndarray, people: InstanceData) -> np.ndarray:
+        """Return a picture of an image's size, blue, green, red, uint8.
+
+        Args:
+            image (np.ndarray): Blue, green, red, (h, w, 3), uint8.
+            people (InstanceData): From :class:`PoseEstimator`.
+        """
+        self.visualizer.radius = max(3, max(image.shape) // 120)
+        self.visualizer.line_width = width = max(2, max(image.shape) // 320)
+        drawn = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        for heatmap, corners in zip(
+            people.get('heatmaps', []), people.get('corners', [])
+        ):
+            _overlay_heatmap(drawn, heatmap, corners)
+        drawn = self.visualizer.add_datasample(
+            'poses',
+            drawn,
+            PoseDataSample(pred_instances=people),
+            draw_gt=False,
+            draw_bbox=True,
+            kpt_thr=self.kpt_thr,
         )
-    decoder = settings.get('decoder', 'TaylorDecoder')
-    decoder = dict(type=decoder) if isinstance(decoder, str) else decoder
-    if covariance:
-        decoder = dict(decoder, covariance=True)
-    try:
-        return KEYPOINT_CODECS.build(dict(settings, decoder=decoder))
-    except TypeError as error:
-        raise UserError(
-            f'--covariance: {decoder["type"]} has none; take TaylorDecoder '
-            'or GaussianFitDecoder, with --cfg-options '
-            'codec.decoder=TaylorDecoder'
-        ) from error
+        drawn = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+        if 'covariances' in people:
+            shown = people.keypoint_scores >= self.kpt_thr
+            points = people.keypoints[shown]
+            for point, covariance in zip(points, people.covariances[shown]):
+                _draw_ellipse(drawn, point, covariance, width)
+        return drawn
+
+
+def _draw_ellipse(
+    image: np.ndarray, point: np.ndarray, covariance: np.ndarray, width: int
+) -> None:
+    """Draw one standard deviation, unless it is wider than the image."""
+    if not np.isfinite(covariance).all():
+        return
+    variances, directions = np.linalg.eigh(covariance)
+    diameters = 2 * np.sqrt(np.maximum(variances, 0))
+    if diameters.max() < max(image.shape):
+        angle = float(np.degrees(np.arctan2(*directions[::-1, 0])))
+        ellipse = point.tolist(), diameters.tolist(), angle
+        cv2.ellipse(image, ellipse, _SKY_BLUE, width, cv2.LINE_AA)
+
+
+def _overlay_heatmap(
+    image: np.ndarray, heatmap: np.ndarray, corners: np.ndarray
+) -> None:
+    """Lay a heatmap over an image in place, transparent where it is 0.
+
+    Args:
+        image (np.ndarray): Red, green, blue, (h, w, 3), uint8.
+        heatmap (np.ndarray): (H, W); 1, the peak of the training targets,
+            is drawn most opaque.
+        corners (np.ndarray): The points (-0.5, -0.5) and (W - 0.5, H - 0.5)
+            in image px, (2, 2).
+    """
+    first, last = np.clip(corners.round(), 0, image.shape[1::-1]).astype(int)
+    if (last <= first).any():
+        return
+    scale = (corners[1] - corners[0]) / heatmap.shape[::-1]
+    offset = corners[0] + scale / 2 - first
+    values = cv2.warpAffine(
+        np.clip(heatmap, 0, 1).astype(np.float32),
+        np.column_stack([np.diag(scale), offset]),
+        tuple(last - first),
+    )
+    colours = (255 * values).astype(np.uint8)
+    colours = cv2.applyColorMap(colours, cv2.COLORMAP_INFERNO)
+    colours = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+    opacity = 0.7 * values
+    part = image[first[1] : last[1], first[0] : last[0]]
+    part[:] = cv2.blendLinear(part.copy(), colours, 1 - opacity, opacity)

@@ -43,15 +43,28 @@ FRAMES = {
     'align_corners, udp': dict(alignment='align_corners', use_udp=True),
     'flip shift': dict(correct_flip_shift=True),
 }
+SCORES = {
+    'minmax, OKS': dict(
+        decoder=taylor(rescale='minmax'),
+        scores=dict(type='ExpectedOKS', sigmas=np.linspace(0.03, 0.1, 12)),
+    ),
+    'fit, OKS': dict(
+        decoder=DECODERS['fit'],
+        scores=dict(type='ExpectedOKS', sigmas=[0.07] * 12),
+    ),
+}
 every_decoder = pytest.mark.parametrize('name', DECODERS)
 
 
 @cache  # an export takes seconds
 def exported(name):
     """The codec, its graph, and the graph in onnxruntime."""
-    settings = FRAMES.get(name, {})
-    decoder = DECODERS.get(name, 'ArgmaxDecoder')
-    codec = DARKCodec(decoder=decoder, **settings)
+    if name in DECODERS:
+        codec = DARKCodec(decoder=DECODERS[name])
+    elif name in SCORES:
+        codec = DARKCodec(**SCORES[name])
+    else:
+        codec = DARKCodec(decoder='ArgmaxDecoder', **FRAMES[name])
     graph = export_onnx(ExportedDecoder(codec))
     return codec, graph, session_of(graph, threads=1)
 
@@ -101,7 +114,18 @@ def test_frames(name, real_heatmaps):
     assert_same(codec, session, real_heatmaps[:5])
 
 
-@pytest.mark.parametrize('name', ['argmax', 'minmax', 'fit'])
+@pytest.mark.parametrize('name', SCORES)
+def test_expected_oks(name, real_heatmaps):
+    codec, _, session = exported(name)
+    keypoints, scores = session.run(None, dict(heatmaps=real_heatmaps))
+    expected = codec.batch_decode(torch.from_numpy(real_heatmaps))
+    points, values = (np.concatenate(part) for part in expected)
+    np.testing.assert_allclose(keypoints, points, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(scores, values, rtol=0, atol=1e-4)
+    assert not np.allclose(scores, real_heatmaps.max((2, 3)), atol=0.05)
+
+
+@pytest.mark.parametrize('name', ['argmax', 'minmax', 'fit', 'fit, OKS'])
 def test_the_check_accepts_what_is_right(name):
     codec, graph, _ = exported(name)
     found = check_onnx(graph, ExportedDecoder(codec))

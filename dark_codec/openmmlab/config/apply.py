@@ -23,6 +23,7 @@ from .codecs import (
     same_codec,
 )
 from .device_targets import move_targets_to_device, move_targets_to_workers
+from .keypoint_sigmas import fill_in_sigmas
 from .places import Place, Places, decoding_head
 from .tree import as_levels, set_logged, type_name
 
@@ -85,7 +86,10 @@ def apply_codec(cfg: Config) -> Config:
         )
     replaced = _replaced_codec(cfg)
     use_udp = _warp_is_udp(places)
-    levels = [complete_codec(level, replaced, use_udp) for level in levels]
+    levels = [
+        complete_codec(fill_in_sigmas(level, cfg), replaced, use_udp)
+        for level in levels
+    ]
     check_sizes(levels[-1], replaced)
     check_places(places, levels)
     _check_flip_test(cfg, levels[-1])

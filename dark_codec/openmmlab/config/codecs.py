@@ -204,4 +204,6 @@ def describe(codec: dict) -> str:
     ]
     if settings['correct_flip_shift']:
         words.append('flip shift corrected')
+    if settings['scores']['type'] != 'HeatmapHeight':
+        words.append(f'scores {settings["scores"]["type"]}')
     return ', '.join(words)

@@ -210,7 +210,8 @@ def test_the_demo_writes_what_it_has(tmp_path):
     config = write_config(tmp_path / 'tiny.py', data)
     save_weights(config, tmp_path / 'network.pth')
     command = [
-        ROOT / 'projects/topdown_demo/topdown_demo.py',
+        '-m',
+        'projects.topdown_demo',
         data / 'images',
         '--pose',
         config,
@@ -223,6 +224,7 @@ def test_the_demo_writes_what_it_has(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=ROOT,
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )
     drawn = tmp_path / 'out/visualizations'
@@ -232,7 +234,7 @@ def test_the_demo_writes_what_it_has(tmp_path):
     process.terminate()
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 143, output
-    assert output.endswith('topdown_demo.py: interrupted\n')
+    assert output.endswith('topdown_demo: interrupted\n')
     found = json.loads((tmp_path / 'out/predictions.json').read_text())
     assert 1 <= len(found['images']) < 400
     assert len(found['annotations']) == len(found['images'])

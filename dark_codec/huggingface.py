@@ -1,0 +1,349 @@
+"""DARK for the pose estimators of Hugging Face transformers.
+
+:func:`use_dark` changes an image processor of ViTPose or Sapiens2, and
+:func:`post_process_pose_estimation` does the same once and changes nothing.
+Needs no more than the rest of the core: whoever has a processor has
+transformers.
+
+Both processors warp a person's box, enlarged by 1.25 and to the aspect ratio
+of the input, such that the outer pixel centres of the input, and of the
+heatmap, lie on the border of that crop: the alignment is ``align_corners``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .heatmap_decoder import Decoded, HeatmapDecoder, check_heatmaps
+from .registry import DECODERS, build_part
+
+# Decodes as the codec's default does, and reads no more than a window of each
+# map: Sapiens2 predicts 308 maps of 256x192 per person.
+DECODER = dict(
+    type='TaylorDecoder',
+    modulation=dict(type='GaussianModulation', rescale='max'),
+)
+PADDING = 1.25
+
+Pair = tuple[float, float]
+Sizes = Tensor | Sequence[Sequence[float]] | None
+Results = list[list[dict[str, Tensor]]]
+
+
+def use_dark(
+    processor: Any,
+    decoder: str | dict | HeatmapDecoder = DECODER,
+    sigma: float | None = None,
+    covariance: bool = False,
+) -> None:
+    """Let an image processor of transformers decode with DARK.
+
+    Afterwards ``processor.post_process_pose_estimation`` takes the arguments
+    that it took, but for ``kernel_size``, and returns what it returned: see
+    :func:`post_process_pose_estimation`. What the processor saves
+    (``save_pretrained``) is unchanged; a copy, or an unpickled one, decodes
+    with DARK as well.
+
+    Args:
+        processor (ImageProcessor): A ``VitPoseImageProcessor``,
+            ``VitPoseImageProcessorPil`` or ``Sapiens2ImageProcessor``;
+            changed in place. It may be changed again, with another decoder.
+        decoder (str | dict | HeatmapDecoder): A registered decoder, its
+            config, or a decoder. Defaults to :data:`DECODER`.
+        sigma (float, optional): Standard deviation of the training targets
+            in heatmap px. Defaults to ``keypoint_heatmap_sigma`` for
+            Sapiens2 (6), and for ViTPose to a 128th of the input's height,
+            2 for 256x192.
+        covariance (bool): Whether results have a ``covariance``. Defaults to
+            False.
+
+    Raises:
+        TypeError: If the processor is of another model, or the decoder of
+            another type.
+        ValueError: If the decoder is unknown.
+    """
+    built = _build_decoder(processor, decoder, sigma, covariance)
+    kind = type(processor)
+    processor.__class__ = _subclass(
+        getattr(kind, '_without_dark', kind), built
+    )
+
+
+def post_process_pose_estimation(
+    processor: Any,
+    outputs: Any,
+    boxes: Sequence[Sequence[Sequence[float]]] | np.ndarray,
+    *,
+    outputs_flipped: Any = None,
+    threshold: float | None = None,
+    source_sizes: Sizes = None,
+    target_sizes: Sizes = None,
+    decoder: str | dict | HeatmapDecoder = DECODER,
+    sigma: float | None = None,
+    covariance: bool = False,
+) -> Results:
+    """Turn a model's heatmaps into keypoints in the image.
+
+    Decodes on the heatmaps' device.
+
+    Args:
+        processor (ImageProcessor): What made the model's input: one as
+            :func:`use_dark` takes.
+        outputs (VitPoseEstimatorOutput | Sapiens2PoseEstimatorOutput): What
+            the model returned, with ``heatmaps`` (B, K, H, W).
+        boxes (list[list[list[float]]] | np.ndarray): Boxes (x, y, w, h) of
+            each image, as the processor was given; B in all.
+        outputs_flipped (optional): What the model returned for the mirrored
+            input, with ``flip_pairs``, for the mean of both.
+        threshold (float, optional): Only keypoints with higher scores are
+            returned.
+        source_sizes (Tensor | list[tuple[int, int]], optional): Sapiens2
+            only: size (height, width) of each image.
+        target_sizes (Tensor | list[tuple[int, int]], optional): For
+            Sapiens2, size (height, width) that each image is to have: with
+            ``source_sizes``, results are in px of that. For ViTPose, factors
+            of x and y for the box of each *person*, as in transformers.
+        decoder (str | dict | HeatmapDecoder): As in :func:`use_dark`.
+        sigma (float, optional): As there.
+        covariance (bool): As there.
+
+    Returns:
+        list[list[dict[str, Tensor]]]: For each person of each image
+
+        - keypoints: (x, y) in image px, (K, 2), float32
+        - scores: heatmap values at the maxima, (K,), float32; 0 for what
+          could not be located, which lies in the middle of the crop
+        - labels: numbers of the keypoints, (K,)
+        - bbox: what transformers returns, (4,). ViTPose's is not the box.
+        - covariance: in image px^2, (K, 2, 2), x first, if asked for
+
+        on the heatmaps' device for Sapiens2, in host memory for ViTPose.
+
+    Raises:
+        TypeError: If the processor is of another model, or the decoder of
+            another type.
+        ValueError: If the decoder is unknown, or there are more or fewer
+            boxes than people, or sizes than they belong to.
+    """
+    built = _build_decoder(processor, decoder, sigma, covariance)
+    family = _family(processor)
+    heatmaps = outputs.heatmaps
+    if outputs_flipped is not None:
+        heatmaps = (heatmaps + outputs_flipped.heatmaps) / 2
+    check_heatmaps(heatmaps)
+    people = [box for image in boxes for box in image]
+    if len(people) != len(heatmaps):
+        raise ValueError(
+            f'outputs has heatmaps of {len(heatmaps)} people, but boxes has '
+            f'{len(people)} boxes; pass the boxes that the processor was given'
+        )
+    if family == 'ViTPose' and source_sizes is not None:
+        raise TypeError("ViTPose's processor takes no source_sizes")
+    if family == 'ViTPose':
+        device = torch.device('cpu')
+        factors = _sizes(target_sizes, len(people), 'target_sizes')
+    else:
+        device = heatmaps.device
+        factors = _image_factors(source_sizes, target_sizes, boxes)
+
+    decoded = _decode(built, heatmaps, device)
+    frame_of = _vitpose_frame if family == 'ViTPose' else _sapiens2_frame
+    frames = [
+        frame_of(box, factor, processor.size, heatmaps.shape)
+        for box, factor in zip(people, factors)
+    ]
+    # one copy to the device
+    numbers = torch.tensor(frames, dtype=torch.float32, device=device)
+    scale, offset, bbox = numbers.view(-1, 1, 8).split([2, 2, 4], 2)
+    values = dict(
+        keypoints=torch.addcmul(offset, decoded.points, scale),
+        scores=decoded.scores,
+    )
+    if decoded.covariance is not None:
+        sides = scale[..., None] * scale[..., None, :]
+        values['covariance'] = decoded.covariance * sides
+    return _results(values, bbox[:, 0], boxes, threshold)
+
+
+def _family(processor: Any) -> str:
+    """Return 'ViTPose' or 'Sapiens2', for subclasses as well."""
+    for kind in type(processor).__mro__:
+        if kind.__name__.startswith('VitPoseImageProcessor'):
+            return 'ViTPose'
+        if kind.__name__.startswith('Sapiens2ImageProcessor'):
+            return 'Sapiens2'
+    raise TypeError(
+        "processor must be transformers' image processor of ViTPose or "
+        f'Sapiens2, got {type(processor).__name__}; other heatmaps are '
+        'decoded by dark_codec.DARKCodec'
+    )
+
+
+def _build_decoder(
+    processor: Any,
+    decoder: str | dict | HeatmapDecoder,
+    sigma: float | None,
+    covariance: bool,
+) -> HeatmapDecoder:
+    family = _family(processor)
+    if isinstance(decoder, HeatmapDecoder):
+        if sigma is not None:
+            raise ValueError('sigma must be given to the decoder itself')
+        if covariance and not getattr(decoder, 'covariance', False):
+            raise ValueError(
+                'covariance=True needs a decoder built with covariance=True'
+            )
+        return decoder
+    if sigma is None and family == 'Sapiens2':
+        sigma = processor.keypoint_heatmap_sigma
+    elif sigma is None:
+        # heatmaps have a quarter of the input's size, and the codec's
+        # default is a 32nd of theirs
+        sigma = processor.size['height'] / 128
+    if covariance:
+        cfg = decoder if isinstance(decoder, dict) else dict(type=decoder)
+        decoder = dict(cfg, covariance=True)
+    return build_part(DECODERS, decoder, 'decoder', sigma)
+
+
+def _decode(
+    decoder: HeatmapDecoder, heatmaps: Tensor, device: torch.device
+) -> Decoded:
+    """Decode on the heatmaps' device, and move the result in one copy."""
+    table = decoder.decode_table(heatmaps).to(device)
+    return Decoded.from_table(table, (heatmaps.shape[0], heatmaps.shape[1]))
+
+
+def _crop(
+    x: float, y: float, w: float, h: float, size: Any
+) -> tuple[float, float, float, float]:
+    """Return the part of the image that the network is shown for a box.
+
+    Args:
+        x (float): Left end of the box in image px.
+        y (float): Upper end.
+        w (float): Width.
+        h (float): Height.
+        size (SizeDict): Height and width of the network's input.
+
+    Returns:
+        tuple[float, float, float, float]: As (x, y, w, h) in image px.
+    """
+    ratio = size['width'] / size['height']
+    width = PADDING * max(w, h * ratio)
+    height = width / ratio
+    return x + (w - width) / 2, y + (h - height) / 2, width, height
+
+
+# Each returns for a person (x, y) of: image px per heatmap px, the first
+# pixel's centre in image px, and both corners of the bbox.
+
+
+def _vitpose_frame(
+    box: Any, factor: Pair, size: Any, shape: torch.Size
+) -> tuple[float, ...]:
+    (fx, fy), (x, y, w, h) = factor, map(float, box[:4])
+    x, y, w, h = _crop(x * fx, y * fy, w * fx, h * fy, size)
+    # as transformers has it: the middle, and a 200th of the crop from there
+    u, v = x + w / 2, y + h / 2
+    bbox = u, v, u + w / 200 - 1, v + h / 200 - 1
+    return w / (shape[3] - 1), h / (shape[2] - 1), x, y, *bbox
+
+
+def _sapiens2_frame(
+    box: Any, factor: Pair, size: Any, shape: torch.Size
+) -> tuple[float, ...]:
+    (fx, fy), (left, top, w, h) = factor, map(float, box[:4])
+    bbox = left * fx, top * fy, (left + w) * fx, (top + h) * fy
+    x, y, w, h = _crop(left, top, w, h, size)
+    scale = w / (shape[3] - 1) * fx, h / (shape[2] - 1) * fy
+    return *scale, x * fx, y * fy, *bbox
+
+
+def _sizes(sizes: Sizes, count: int, name: str) -> list[Pair]:
+    """Return sizes as a list; ones where there are none."""
+    if sizes is None:
+        return [(1.0, 1.0)] * count
+    pairs = sizes.tolist() if isinstance(sizes, Tensor) else sizes
+    if len(pairs) != count:
+        raise ValueError(f'{name} must have {count} sizes, got {len(pairs)}')
+    return [(float(a), float(b)) for a, b in pairs]
+
+
+def _image_factors(source: Sizes, target: Sizes, boxes: Any) -> list[Pair]:
+    """Return factors of x and y for each person, from (height, width)."""
+    if target is not None and source is None:
+        raise ValueError('target_sizes needs source_sizes')
+    before = _sizes(source, len(boxes), 'source_sizes')
+    after = before
+    if target is not None:
+        after = _sizes(target, len(boxes), 'target_sizes')
+    return [
+        (width / w, height / h)
+        for (h, w), (height, width), image in zip(before, after, boxes)
+        for _ in image
+    ]
+
+
+def _results(
+    values: dict[str, Tensor], bbox: Tensor, boxes: Any, threshold: Any
+) -> Results:
+    """Sort (B, ...) values by images and people, as transformers does."""
+    labels = torch.arange(values['scores'].shape[1], device=bbox.device)
+    people = iter(zip(bbox, *values.values()))
+    results: Results = []
+    for image in boxes:
+        results.append([])
+        for _ in image:
+            corners, *row = next(people)
+            person = dict(zip(values, row), labels=labels)
+            if threshold is not None:
+                keep = person['scores'] > threshold
+                person = {key: value[keep] for key, value in person.items()}
+            results[-1].append(dict(person, bbox=corners))
+    return results
+
+
+def _subclass(kind: type, decoder: HeatmapDecoder) -> type:
+    """Return a class as `kind` that decodes with DARK.
+
+    An attribute of the processor would be written by ``save_pretrained``.
+    """
+    method: Any = kind.post_process_pose_estimation  # type: ignore[attr-defined]
+    names = list(signature(method).parameters)[1:]
+
+    def post_process(self: Any, *args: Any, **kwargs: Any) -> Results:
+        given = dict(zip(names, args), **kwargs)
+        if given.pop('kernel_size', None) is not None:
+            raise ValueError(
+                "kernel_size is the decoder's: use_dark(processor, decoder="
+                "dict(type='TaylorDecoder', modulation=dict(type="
+                "'GaussianModulation', kernel_size=...)))"
+            )
+        return post_process_pose_estimation(self, decoder=decoder, **given)
+
+    def reduce(self: Any, protocol: int) -> tuple:
+        return _empty, (kind, decoder), self.__dict__
+
+    return type(
+        kind.__name__,
+        (kind,),
+        dict(
+            post_process_pose_estimation=post_process,
+            _without_dark=kind,
+            __reduce_ex__=reduce,
+            __module__=kind.__module__,
+            __doc__=kind.__doc__,
+        ),
+    )
+
+
+def _empty(kind: type, decoder: HeatmapDecoder) -> Any:
+    """Return a processor that pickle fills."""
+    return object.__new__(_subclass(kind, decoder))

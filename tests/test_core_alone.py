@@ -1,0 +1,194 @@
+"""The core without MMPose and all else that only its hosts need."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dark_codec
+
+PACKAGE = Path(dark_codec.__file__).parent
+HOSTS = ['mmengine', 'mmcv', 'mmpose', 'mmdet', 'cv2', 'scipy', 'matplotlib']
+# Each room may import itself and those before it in its list.
+CORE = {
+    'functional': ['functional'],
+    'kernels': ['functional', 'kernels'],
+    '': ['functional', 'kernels', ''],
+}
+ABOVE = ['openmmlab', 'dumps', 'analysis', 'cli']
+LIBRARIES = {'torch', 'numpy', *sys.stdlib_module_names}
+KERNELS = {'numba': {'numba'}, 'triton': {'triton'}}
+
+BLOCK = f"""
+import sys
+
+class Hiding:
+    '''Finds modules but for some, as if they were not installed.'''
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] not in {HOSTS!r}:
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(Hiding, sys.meta_path)
+"""
+
+
+def run(code, **env):
+    """What a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_encode_decode_compile_and_export():
+    run(
+        BLOCK
+        + """
+import io
+import numpy as np
+import torch
+import dark_codec
+from dark_codec import DARKCodec, TaylorDecoder
+
+assert 'dark_codec.openmmlab' not in sys.modules
+codec = DARKCodec(
+    (96, 128), decoder=dict(type='TaylorDecoder', covariance=True)
+)
+points = np.random.default_rng(0).uniform(20, 70, (1, 17, 2))
+heatmaps = codec.encode(points)['heatmaps']
+found, scores = codec.decode(heatmaps)
+np.testing.assert_allclose(found, points, atol=1e-2)
+maps = torch.from_numpy(heatmaps)[None]
+decoded = codec.decode_on_device(maps)
+assert decoded.covariance.shape == (1, 17, 2, 2)
+
+plain = TaylorDecoder(sigma=1.0)
+compiled = torch.compile(plain, backend='aot_eager')
+torch.testing.assert_close(compiled(maps).points, plain(maps).points)
+exported = torch.export.export(plain, (maps,)).module()
+torch.testing.assert_close(exported(maps).points, plain(maps).points)
+"""
+    )
+
+
+def test_onnx_of_a_decoder():
+    pytest.importorskip('onnxruntime')
+    run(
+        BLOCK
+        + """
+import io
+import numpy as np
+import onnxruntime
+import torch
+from dark_codec import TaylorDecoder
+
+class Points(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.decoder = TaylorDecoder(sigma=1.0)
+    def forward(self, heatmaps):
+        decoded = self.decoder(heatmaps)
+        return decoded.points, decoded.scores
+
+maps = torch.rand(2, 3, 32, 24)
+file = io.BytesIO()
+torch.onnx.export(Points(), (maps,), file, dynamo=False, opset_version=17)
+session = onnxruntime.InferenceSession(file.getvalue())
+name = session.get_inputs()[0].name
+points, scores = session.run(None, {name: maps.numpy()})
+expected = Points()(maps)
+np.testing.assert_allclose(points, expected[0], atol=1e-4)
+np.testing.assert_allclose(scores, expected[1], atol=1e-6)
+"""
+    )
+
+
+@pytest.mark.parametrize('part', ['openmmlab', 'dumps.reader', 'cli'])
+def test_what_needs_mmpose_says_so_in_one_sentence(part):
+    printed = run(
+        BLOCK
+        + f"""
+try:
+    import dark_codec.{part}
+except ImportError as error:
+    print(error)
+"""
+    )
+    (sentence,) = printed.splitlines()
+    assert 'extends MMPose 1.x, but mmengine is not installed' in sentence
+
+
+def test_names_of_the_mmpose_side():
+    printed = run(
+        BLOCK
+        + """
+import dark_codec
+try:
+    dark_codec.apply_codec
+except ImportError as error:
+    print(error)
+try:
+    dark_codec.aply_codec
+except AttributeError as error:
+    print(error)
+"""
+    )
+    needs, unknown = printed.splitlines()
+    assert 'mmengine is not installed' in needs
+    assert "no attribute 'aply_codec'" in unknown
+
+
+def imports(file):
+    """Absolute names of all that a module imports, wherever it does."""
+    folder = file.relative_to(PACKAGE.parent).parent.parts
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = folder[: len(folder) - node.level + 1] if node.level else ()
+            yield '.'.join([*base, *(node.module or '').split('.')]).strip('.')
+
+
+def files(room):
+    """The modules of a room; '' is the top of the package."""
+    if room:
+        return sorted((PACKAGE / room).rglob('*.py'))
+    hosts = {'__init__.py', 'huggingface.py'}
+    return sorted(set(PACKAGE.glob('*.py')) - {PACKAGE / n for n in hosts})
+
+
+def room_of(name):
+    """The room of a module of the package."""
+    first = name.split('.')[1:2]
+    return first[0] if first and (PACKAGE / first[0]).is_dir() else ''
+
+
+@pytest.mark.parametrize('room', CORE)
+def test_imports_of_the_core(room):
+    assert files(room)
+    for file in files(room):
+        allowed = LIBRARIES | KERNELS.get(file.parent.name, set())
+        for name in imports(file):
+            if name.split('.')[0] == 'dark_codec':
+                assert room_of(name) in CORE[room], (file, name)
+            else:
+                assert name.split('.')[0] in allowed, (file, name)
+
+
+@pytest.mark.parametrize('room', ABOVE)
+def test_no_arrow_points_upwards(room):
+    above = set(ABOVE[ABOVE.index(room) + 1 :])
+    for file in files(room):
+        ours = [n for n in imports(file) if n.split('.')[0] == 'dark_codec']
+        assert not above & {room_of(name) for name in ours}, file
