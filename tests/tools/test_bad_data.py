@@ -3,7 +3,11 @@
 import json
 
 import pytest
+from mmengine.config import Config
+from mmengine.hub import get_config
 from tiny_run import call, refused, save_weights, write_config, write_data
+
+from dark_codec.cli import describe_bad_metainfo
 
 
 @pytest.fixture(scope='module')
@@ -109,3 +113,16 @@ def test_checkpoints(good, tmp_path, tool, name, problem):
     option = [f'--resume={name}'] if tool == 'train' else [name]
     message = message_of(tool, good / 'tiny.py', *option, cwd=tmp_path)
     assert message.startswith(f'the checkpoint {name} {problem}')
+
+
+def test_offsets_have_channels_too():
+    """UDP's combined heatmaps: three channels per keypoint."""
+    coco = get_config('mmpose::_base_/datasets/coco.py').dataset_info
+    head = dict(out_channels=51, decoder=dict(type='UDPHeatmap'))
+    dataset = dict(type='CocoDataset', metainfo=coco)
+    whole = dict(model=dict(head=head), train_dataloader=dict(dataset=dataset))
+    assert 'out_channels = 51, but' in describe_bad_metainfo(
+        Config(whole), ['train']
+    )
+    head['decoder']['heatmap_type'] = 'combined'
+    assert describe_bad_metainfo(Config(whole), ['train']) == ''
