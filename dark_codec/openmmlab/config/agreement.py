@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import suppress
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -25,6 +26,7 @@ from .codecs import (
     is_dark,
     same_codec,
 )
+from .literals import read_literals
 from .places import Places, head_decoder, is_used
 from .tree import (
     as_levels,
@@ -178,14 +180,16 @@ def _nearest(name: str) -> str:
     return near or 'DARKCodec'
 
 
-def check_places(places: Places, levels: list[dict]) -> None:
+def check_places(cfg: Config, places: Places, levels: list[dict]) -> None:
     """Refuse a place that names another codec than the top-level one.
 
     Where all places have the same DARKCodec, it stems from a base or from an
-    earlier completion, and the top-level codec replaces it.
+    earlier completion, and the top-level codec replaces it; likewise where a
+    place has the codec of a file that this config is based on.
 
     Args:
-        places (Places): Of a config whose top-level ``codec`` is DARKCodec.
+        cfg (Config): A config whose top-level ``codec`` is DARKCodec.
+        places (Places): Its places.
         levels (list[dict]): That codec, completed, one of each level.
 
     Raises:
@@ -218,12 +222,28 @@ def check_places(places: Places, levels: list[dict]) -> None:
         same_codec({'sigma': first.get('sigma'), **n}, first) for _, n in named
     ):
         return
+    meant = [*levels, *_codecs_of_files(cfg)]
     for path, codec in named:
-        if is_dark(codec) and not any(agrees(codec, one) for one in levels):
+        if is_dark(codec) and not any(agrees(codec, one) for one in meant):
             raise ValueError(
                 f'{path} is {plain(codec)}, but codec is '
                 f'{plain(levels[-1])}: leave it out there, and set it in codec'
             )
+
+
+def _codecs_of_files(cfg: Config) -> list[dict]:
+    """Return the DARKCodecs of the files that a config was read from.
+
+    MMEngine keeps their text, that of its bases included.
+    """
+    found = []
+    for statement in _CODEC.findall(cfg.text):
+        with suppress(SyntaxError, ValueError):
+            for codec in as_levels(read_literals(statement).get('codec')):
+                if is_dark(codec):
+                    build_codec(codec)
+                    found.append(codec)
+    return found
 
 
 def check_spelt_out(cfg: Config, places: Places) -> None:

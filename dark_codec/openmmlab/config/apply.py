@@ -91,7 +91,7 @@ def apply_codec(cfg: Config) -> Config:
         for level in levels
     ]
     check_sizes(levels[-1], replaced)
-    check_places(places, levels)
+    check_places(cfg, places, levels)
     _check_flip_test(cfg, levels[-1])
     encoders = {
         place.path: _encoder_for(place, levels, replaced)

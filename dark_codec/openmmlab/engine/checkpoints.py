@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmengine.runner import BaseLoop, CheckpointLoader
 
 from ..config import head_decoder
 from ..config.codecs import gaussian_settings
+from ..config.literals import read_literals
 
 # settings of codecs that training and testing must have in common
 _COMMON = (
@@ -131,43 +131,3 @@ def _spelt(value: Any) -> str:
         return str(value)
     args = [f'{key}={item!r}' for key, item in value.items() if key != 'type']
     return f'{value["type"]}({", ".join(args)})'
-
-
-def read_literals(text: str) -> dict[str, Any]:
-    """Parse the values that a config's text assigns, without running it.
-
-    A checkpoint may come from anywhere, and MMEngine's ``fromstring`` would
-    execute it.
-
-    Args:
-        text: As ``Config.pretty_text`` writes it.
-
-    Returns:
-        dict: Values by name. Tuples become lists; expressions that are no
-            literals become their text.
-
-    Raises:
-        SyntaxError: It is no Python.
-    """
-    return {
-        statement.targets[0].id: _literal(statement.value)
-        for statement in ast.parse(text).body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-    }
-
-
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_literal(item) for item in node.elts]
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _literal(key): _literal(value)  # type: ignore[arg-type]
-            for key, value in zip(node.keys, node.values)
-        }
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
-        return {key.arg: _literal(key.value) for key in node.keywords}
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
