@@ -1,9 +1,11 @@
-"""Puts configs and tools into wheels; all else is said in setup.cfg.
+"""Puts configs, tools and the description into wheels; see also setup.cfg.
 
-They go where the wheels of MMPose have them and where mim looks for them:
-``dark_codec/.mim``. A checkout, and an editable install, need no copy.
+Configs and tools go where the wheels of MMPose have them and where mim looks
+for them: ``dark_codec/.mim``. A checkout, and an editable install, need no
+copy.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +14,19 @@ from setuptools.command.build_py import build_py
 
 # What makes environments and this repository's pages needs a checkout.
 CHECKOUT_ONLY = ('setup_env.sh', 'quickstart.sh', 'run_tests.sh')
+
+# A placeholder: the code has no public address yet. Links and pictures of the
+# description on a package index lead there.
+REPOSITORY = 'https://example.org/dark_codec'
+
+
+def description() -> str:
+    """Return the README with absolute addresses."""
+    text = Path('README.md').read_text(encoding='utf-8')
+    picture = r'((?:!\[[^]]*\]\(|(?:src|srcset)="))(?!https?:)'
+    text = re.sub(picture, rf'\g<1>{REPOSITORY}/raw/main/', text)
+    link = r'(?<!!)(\[(?:[^][]|!\[[^]]*\]\([^)]*\))*\]\()(?!https?:|#)'
+    return re.sub(link, rf'\g<1>{REPOSITORY}/blob/main/', text)
 
 
 class BuildWithMim(build_py):
@@ -31,4 +46,12 @@ class BuildWithMim(build_py):
         shutil.copy('model-index.yml', mim)
 
 
-setup(cmdclass={'build_py': BuildWithMim})
+setup(
+    cmdclass={'build_py': BuildWithMim},
+    long_description=description(),
+    long_description_content_type='text/markdown',
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/1910.06278',
+        'Source (placeholder, none yet)': REPOSITORY,
+    },
+)

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .heatmap_decoder import Decoded, HeatmapDecoder, check_heatmaps
-from .registry import DECODERS, build_part
+from .registry import DECODERS, SCORES, build_part
+from .scores import KeypointScores
 
 # Decodes as the codec's default does, and reads no more than a window of each
 # map: Sapiens2 predicts 308 maps of 256x192 per person.
@@ -36,11 +37,28 @@ Sizes = Tensor | Sequence[Sequence[float]] | None
 Results = list[list[dict[str, Tensor]]]
 
 
+class Parts(NamedTuple):
+    """What decodes, and scores, the heatmaps of a processor.
+
+    Attributes:
+        decoder (HeatmapDecoder): The decoder.
+        scores (KeypointScores): The score.
+        sigma (float): Of the training targets in heatmap px.
+        covariance (bool): Whether results have the decoder's covariances.
+    """
+
+    decoder: HeatmapDecoder
+    scores: KeypointScores
+    sigma: float
+    covariance: bool
+
+
 def use_dark(
     processor: Any,
     decoder: str | dict | HeatmapDecoder = DECODER,
     sigma: float | None = None,
     covariance: bool = False,
+    scores: str | dict = 'HeatmapHeight',
 ) -> None:
     """Let an image processor of transformers decode with DARK.
 
@@ -62,16 +80,19 @@ def use_dark(
             2 for 256x192.
         covariance (bool): Whether results have a ``covariance``. Defaults to
             False.
+        scores (str | dict): A registered score: ``HeatmapHeight`` (the
+            default), or ``dict(type='ExpectedOKS', sigmas='coco')``.
 
     Raises:
         TypeError: If the processor is of another model, or the decoder of
-            another type.
-        ValueError: If the decoder is unknown.
+            another type, or one that gives no covariances where they are
+            asked for.
+        ValueError: If the decoder or the score is unknown.
     """
-    built = _build_decoder(processor, decoder, sigma, covariance)
+    parts = _build(processor, decoder, sigma, covariance, scores)
     kind = type(processor)
     processor.__class__ = _subclass(
-        getattr(kind, '_without_dark', kind), built
+        getattr(kind, '_without_dark', kind), parts
     )
 
 
@@ -87,6 +108,7 @@ def post_process_pose_estimation(
     decoder: str | dict | HeatmapDecoder = DECODER,
     sigma: float | None = None,
     covariance: bool = False,
+    scores: str | dict = 'HeatmapHeight',
 ) -> Results:
     """Turn a model's heatmaps into keypoints in the image.
 
@@ -112,13 +134,15 @@ def post_process_pose_estimation(
         decoder (str | dict | HeatmapDecoder): As in :func:`use_dark`.
         sigma (float, optional): As there.
         covariance (bool): As there.
+        scores (str | dict): As there.
 
     Returns:
         list[list[dict[str, Tensor]]]: For each person of each image
 
         - keypoints: (x, y) in image px, (K, 2), float32
-        - scores: heatmap values at the maxima, (K,), float32; 0 for what
-          could not be located, which lies in the middle of the crop
+        - scores: heatmap values at the maxima unless ``scores`` asks for
+          others, (K,), float32; 0 for what could not be located, which lies
+          in the middle of the crop
         - labels: numbers of the keypoints, (K,)
         - bbox: what transformers returns, (4,). ViTPose's is not the box.
         - covariance: in image px^2, (K, 2, 2), x first, if asked for
@@ -126,12 +150,33 @@ def post_process_pose_estimation(
         on the heatmaps' device for Sapiens2, in host memory for ViTPose.
 
     Raises:
-        TypeError: If the processor is of another model, or the decoder of
-            another type.
-        ValueError: If the decoder is unknown, or there are more or fewer
-            boxes than people, or sizes than they belong to.
+        TypeError: As there.
+        ValueError: As there, or if there are more or fewer boxes than
+            people, or sizes than they belong to.
     """
-    built = _build_decoder(processor, decoder, sigma, covariance)
+    return _post_process(
+        processor,
+        _build(processor, decoder, sigma, covariance, scores),
+        outputs,
+        boxes,
+        outputs_flipped,
+        threshold,
+        source_sizes,
+        target_sizes,
+    )
+
+
+def _post_process(
+    processor: Any,
+    parts: Parts,
+    outputs: Any,
+    boxes: Any,
+    outputs_flipped: Any = None,
+    threshold: float | None = None,
+    source_sizes: Sizes = None,
+    target_sizes: Sizes = None,
+) -> Results:
+    """See :func:`post_process_pose_estimation`."""
     family = _family(processor)
     heatmaps = outputs.heatmaps
     if outputs_flipped is not None:
@@ -152,7 +197,7 @@ def post_process_pose_estimation(
         device = heatmaps.device
         factors = _image_factors(source_sizes, target_sizes, boxes)
 
-    decoded = _decode(built, heatmaps, device)
+    decoded = _decode(parts, heatmaps, device)
     frame_of = _vitpose_frame if family == 'ViTPose' else _sapiens2_frame
     frames = [
         frame_of(box, factor, processor.size, heatmaps.shape)
@@ -185,39 +230,49 @@ def _family(processor: Any) -> str:
     )
 
 
-def _build_decoder(
+def _build(
     processor: Any,
     decoder: str | dict | HeatmapDecoder,
     sigma: float | None,
     covariance: bool,
-) -> HeatmapDecoder:
+    scores: str | dict,
+) -> Parts:
     family = _family(processor)
-    if isinstance(decoder, HeatmapDecoder):
-        if sigma is not None:
-            raise ValueError('sigma must be given to the decoder itself')
-        if covariance and not getattr(decoder, 'covariance', False):
-            raise ValueError(
-                'covariance=True needs a decoder built with covariance=True'
-            )
-        return decoder
+    is_built = isinstance(decoder, HeatmapDecoder)
+    if is_built and sigma is not None:
+        raise ValueError('sigma must be given to the decoder itself')
     if sigma is None and family == 'Sapiens2':
         sigma = processor.keypoint_heatmap_sigma
     elif sigma is None:
         # heatmaps have a quarter of the input's size, and the codec's
         # default is a 32nd of theirs
         sigma = processor.size['height'] / 128
-    if covariance:
+    score = build_part(SCORES, scores, 'scores', sigma)
+    needed = covariance or score.needs_covariance
+    if isinstance(decoder, HeatmapDecoder):
+        if needed and not getattr(decoder, 'covariance', False):
+            raise ValueError(
+                f'covariance={covariance} and scores={scores!r} need a '
+                'decoder that was built with covariance=True'
+            )
+        built = decoder
+    else:
         cfg = decoder if isinstance(decoder, dict) else dict(type=decoder)
-        decoder = dict(cfg, covariance=True)
-    return build_part(DECODERS, decoder, 'decoder', sigma)
+        covariance = covariance or bool(cfg.get('covariance'))
+        if needed:
+            cfg = dict(cfg, covariance=True)
+        built = build_part(DECODERS, cfg, 'decoder', sigma)
+    return Parts(built, score, sigma, covariance or is_built)
 
 
-def _decode(
-    decoder: HeatmapDecoder, heatmaps: Tensor, device: torch.device
-) -> Decoded:
+def _decode(parts: Parts, heatmaps: Tensor, device: torch.device) -> Decoded:
     """Decode on the heatmaps' device, and move the result in one copy."""
-    table = decoder.decode_table(heatmaps).to(device)
-    return Decoded.from_table(table, (heatmaps.shape[0], heatmaps.shape[1]))
+    table = parts.decoder.decode_table(heatmaps).to(device)
+    batch, keypoints, height, width = heatmaps.shape
+    decoded = Decoded.from_table(table, (batch, keypoints))
+    scores = parts.scores(decoded, (width, height), parts.sigma)
+    covariance = decoded.covariance if parts.covariance else None
+    return decoded._replace(scores=scores, covariance=covariance)
 
 
 def _crop(
@@ -310,7 +365,7 @@ def _results(
     return results
 
 
-def _subclass(kind: type, decoder: HeatmapDecoder) -> type:
+def _subclass(kind: type, parts: Parts) -> type:
     """Return a class as `kind` that decodes with DARK.
 
     An attribute of the processor would be written by ``save_pretrained``.
@@ -326,10 +381,10 @@ def _subclass(kind: type, decoder: HeatmapDecoder) -> type:
                 "dict(type='TaylorDecoder', modulation=dict(type="
                 "'GaussianModulation', kernel_size=...)))"
             )
-        return post_process_pose_estimation(self, decoder=decoder, **given)
+        return _post_process(self, parts, **given)
 
     def reduce(self: Any, protocol: int) -> tuple:
-        return _empty, (kind, decoder), self.__dict__
+        return _empty, (kind, parts), self.__dict__
 
     return type(
         kind.__name__,
@@ -344,6 +399,6 @@ def _subclass(kind: type, decoder: HeatmapDecoder) -> type:
     )
 
 
-def _empty(kind: type, decoder: HeatmapDecoder) -> Any:
+def _empty(kind: type, parts: Parts) -> Any:
     """Return a processor that pickle fills."""
-    return object.__new__(_subclass(kind, decoder))
+    return object.__new__(_subclass(kind, parts))

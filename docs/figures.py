@@ -235,7 +235,6 @@ def _joint_at_pixel_zoom(ax: Axes) -> None:
         num_samples=_EXAMPLE[0] + 1,
         seed=1,
         image_size=(640, 640),
-        easy=True,
         pipeline=[
             dict(type='LoadImage'),
             dict(type='GetBBoxCenterScale'),

@@ -34,6 +34,9 @@ def pytest_collection_modifyitems(items):
         return _LONG.index(folder) if folder in _LONG else len(_LONG)
 
     items.sort(key=place)
+    for item in items:
+        if 'data_root' in getattr(item, 'fixturenames', ()):
+            item.add_marker('photographs')
 
 
 @pytest.fixture(scope='session')

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sample_maps import gaussians
 
-from dark_codec import HeatmapDecoder, TaylorDecoder
+from dark_codec import DARKCodec, HeatmapDecoder, TaylorDecoder
 from dark_codec.huggingface import (
     DECODER,
     post_process_pose_estimation,
@@ -35,6 +35,9 @@ BOXES = [
     [[10.0, 20.0, 30.0, 90.0], [5.5, 7.25, 120.0, 40.0]],
     [[0, 0, 60, 80]],
 ]
+
+
+OKS = dict(type='ExpectedOKS', sigmas='coco')
 
 
 def taylor(**modulation):
@@ -346,6 +349,30 @@ def test_covariances_are_in_image_px(name, threshold):
             )
 
 
+@pytest.mark.parametrize('covariance', [False, True])
+def test_expected_oks(name, covariance, rng):
+    """The codec's, of the same heatmaps; keypoints stay what they are."""
+    maps, _ = clean_maps(rng, sigma=2.5)
+    scores = dict(type='ExpectedOKS', sigmas=[0.1] * 5)
+    given = dict(sigma=2.0, covariance=covariance)
+    heights = post_process_pose_estimation(
+        processor_of(name), outputs_of(maps), BOXES, **given
+    )
+    found = post_process_pose_estimation(
+        processor_of(name), outputs_of(maps), BOXES, scores=scores, **given
+    )
+    codec = DARKCodec(sigma=2.0, decoder=DECODER, scores=scores)
+    expected = codec.decode_on_device(torch.from_numpy(maps)).scores
+    people = [person for image in found for person in image]
+    torch.testing.assert_close(
+        torch.stack([person['scores'] for person in people]), expected
+    )
+    assert all(('covariance' in person) == covariance for person in people)
+    for person, other in zip(people, heights[0] + heights[1]):
+        torch.testing.assert_close(person['keypoints'], other['keypoints'])
+        assert (person['scores'] < other['scores']).all()
+
+
 # On real heatmaps
 
 # of COCO: shoulders, elbows, wrists, hips, knees, ankles
@@ -534,6 +561,11 @@ def test_other_processors_are_refused():
             'built with covariance=True',
         ),
         (dict(sigma=-1), 'sigma'),
+        (dict(scores='ExpectedOsk'), "did you mean 'ExpectedOKS'"),
+        (
+            dict(decoder=TaylorDecoder(sigma=2), scores=OKS),
+            'built with covariance=True',
+        ),
     ],
 )
 def test_bad_decoders_are_refused_at_once(processor, options, message):

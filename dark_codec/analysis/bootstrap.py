@@ -3,6 +3,10 @@
 The keypoints of one image are not independent, so whole images are drawn
 with replacement. The same seed draws the same images: differences between
 decoders are paired.
+
+``scipy.stats.bootstrap`` draws the same images and gives the same intervals
+(the tests compare), but takes neither a single image nor rows of any shape
+without a wrapper longer than what it replaces.
 """
 
 from __future__ import annotations
@@ -26,28 +30,18 @@ class Estimate(NamedTuple):
     low: Any
     high: Any
 
+    def at(self, *index: int) -> Estimate:
+        """Return one entry of a statistic that is an array."""
+        return Estimate(*(float(part[index]) for part in self))
 
-def _check(images: int, draws: int, level: float) -> None:
-    if images < 1:
-        raise ValueError('the bootstrap needs at least one image, got none')
-    if draws < 1:
-        raise ValueError(f'draws must be positive, got {draws!r}')
-    if not 0 < level < 1:
-        raise ValueError(f'level must lie between 0 and 1, got {level!r}')
+    def times(self, factor: Any) -> Estimate:
+        """Return the estimate in another unit."""
+        return Estimate(*(part * factor for part in self))
 
-
-def _draw(images: int, draws: int, seed: int) -> np.ndarray:
-    """Draw the images of each resample: indices, (draws, images)."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, images, (draws, images))
-
-
-def _interval(
-    value: np.ndarray, resampled: np.ndarray, level: float
-) -> Estimate:
-    tail = 50 * (1 - level)
-    low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
-    return Estimate(value, low, high)
+    def text(self, digits: int = 3) -> str:
+        """Return such as ``'0.123 [0.100, 0.140]'``, for one number."""
+        value, low, high = (f'{number:.{digits}f}' for number in self)
+        return value if np.isnan(self.low) else f'{value} [{low}, {high}]'
 
 
 def bootstrap_mean(
@@ -61,7 +55,7 @@ def bootstrap_mean(
     For paired differences, pass the differences.
 
     Args:
-        values (np.ndarray): One row an image, (I, ...).
+        values (np.ndarray): One row per image, (I, ...).
         draws (int): Number of resamples. Defaults to 2000.
         level (float): Coverage of the interval. Defaults to 0.95.
         seed (int): Seed of the resampling. Defaults to 0.
@@ -79,8 +73,7 @@ def bootstrap_mean(
     """
     values = np.asarray(values, dtype=np.float64)
     images = len(values)
-    _check(images, draws, level)
-    index = _draw(images, draws, seed)
+    index = _draw(images, draws, level, seed)
     # how often each image was drawn: one product gives all means
     rows = np.arange(draws)[:, None] * images
     counts = np.bincount((rows + index).ravel(), minlength=draws * images)
@@ -102,7 +95,7 @@ def bootstrap(
     Args:
         statistic (Callable): Called with each array resampled; returns a
             number or an array.
-        *arrays (np.ndarray): One row an image, (I, ...).
+        *arrays (np.ndarray): One row per image, (I, ...).
         draws (int): Number of resamples. Defaults to 500.
         level (float): Coverage of the interval. Defaults to 0.95.
         seed (int): Seed of the resampling. Defaults to 0.
@@ -117,13 +110,30 @@ def bootstrap(
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) != 1:
         raise ValueError(
-            f'arrays must have one row an image each, got lengths {lengths}'
+            f'arrays must have one row per image each, got lengths {lengths}'
         )
-    _check(lengths[0], draws, level)
-    resampled = np.array(
-        [
-            statistic(*(array[index] for array in arrays))
-            for index in _draw(lengths[0], draws, seed)
-        ]
-    )
-    return _interval(statistic(*arrays), resampled, level)
+    resampled = [
+        statistic(*(array[index] for array in arrays))
+        for index in _draw(lengths[0], draws, level, seed)
+    ]
+    return _interval(statistic(*arrays), np.array(resampled), level)
+
+
+def _draw(images: int, draws: int, level: float, seed: int) -> np.ndarray:
+    """Draw the images of each resample: indices, (draws, images)."""
+    if images < 1:
+        raise ValueError('the bootstrap needs at least one image, got none')
+    if draws < 1:
+        raise ValueError(f'draws must be positive, got {draws!r}')
+    if not 0 < level < 1:
+        raise ValueError(f'level must lie between 0 and 1, got {level!r}')
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, images, (draws, images))
+
+
+def _interval(
+    value: np.ndarray, resampled: np.ndarray, level: float
+) -> Estimate:
+    tail = 50 * (1 - level)
+    low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
+    return Estimate(value, low, high)

@@ -45,13 +45,13 @@ class Reliability(NamedTuple):
     """Measured OKS by predicted OKS, in bins of equal width.
 
     Attributes:
-        count (np.ndarray): Keypoints in each bin, (bins,), int64.
+        number (np.ndarray): Of keypoints in each bin, (bins,), int64.
         predicted (np.ndarray): Their mean score, (bins,); NaN in empty bins.
         measured (Estimate): Their mean OKS with its interval, (bins,) each;
             NaN in empty bins.
     """
 
-    count: np.ndarray
+    number: np.ndarray
     predicted: np.ndarray
     measured: Estimate
 
@@ -128,14 +128,14 @@ class Calibration(NamedTuple):
     """How good scores are, of some keypoints.
 
     Attributes:
-        count (int): Number of keypoints.
+        number (int): Of keypoints.
         score (float): Their mean score.
         measured (float): Their mean OKS.
         error (float): :func:`calibration_error`.
         rank (float): :func:`rank_correlation`.
     """
 
-    count: int
+    number: int
     score: float
     measured: float
     error: float

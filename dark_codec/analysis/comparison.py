@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -14,12 +13,19 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import EVALUATOR
 from mmpose.evaluation import CocoMetric
 from mmpose.registry import KEYPOINT_CODECS
+from torch.utils.benchmark import Timer
 from xtcocotools.cocoeval import COCOeval
 
 from ..dumps.reader import HeatmapDump
 from ..openmmlab.decoding import add_predictions, decode
+from ..openmmlab.engine.progress import Progress, track
 from .bootstrap import Estimate, bootstrap
-from .resampling import CocoResampler, Resampler, SampleResampler
+from .resampling import (
+    CocoResampler,
+    Resampler,
+    SampleResampler,
+    quiet_metrics,
+)
 
 Decoders = Mapping[str, 'str | dict']
 
@@ -30,12 +36,10 @@ class Decoding(NamedTuple):
     Attributes:
         points (np.ndarray): Keypoints in input px, (N, K, 2), float32.
         scores (np.ndarray): Shape (N, K), float32.
-        milliseconds (float): For one sample; the median over batches.
     """
 
     points: np.ndarray
     scores: np.ndarray
-    milliseconds: float
 
 
 class Score(NamedTuple):
@@ -70,47 +74,64 @@ def check_decoders(dump: HeatmapDump, decoders: Decoders) -> None:
             raise ValueError(f'{name}: {error}') from error
 
 
-def decode_dump(
-    dump: HeatmapDump,
-    decoders: Decoders,
-    progress: Callable[[], Any] = lambda: None,
-) -> dict[str, Decoding]:
+def decode_dump(dump: HeatmapDump, decoders: Decoders) -> dict[str, Decoding]:
     """Decode a dump in several ways, in one pass.
 
     Args:
         dump (HeatmapDump): The dump; one shard at a time is in memory.
         decoders (Decoders): Names to configs of registered decoders.
-        progress (Callable): Called after each shard.
 
     Returns:
         dict[str, Decoding]: By the decoders' names.
     """
-    codecs = {
+    codecs = _build_codecs(dump, decoders)
+    parts: dict[str, list] = {name: [] for name in decoders}
+    with torch.inference_mode():
+        for shard in track(dump.shards, 'Decoding'):
+            maps = shard.heatmaps()
+            for name, codec in codecs.items():
+                parts[name].append(decode(codec, maps, dump.info.batch_size))
+    return {
+        name: Decoding(*map(np.concatenate, zip(*found)))
+        for name, found in parts.items()
+    }
+
+
+def time_decoders(dump: HeatmapDump, decoders: Decoders) -> dict[str, float]:
+    """Measure the milliseconds that each decoder takes per person.
+
+    Args:
+        dump (HeatmapDump): Its first batch is decoded repeatedly; calls
+            that compile or allocate are not counted.
+        decoders (Decoders): Names to configs of registered decoders.
+
+    Returns:
+        dict[str, float]: Medians.
+    """
+    size = dump.info.batch_size
+    maps = dump.shards[0].heatmaps()[:size]
+    found = {}
+    with torch.inference_mode():
+        for name, codec in _build_codecs(dump, decoders).items():
+            decode(codec, maps, size)
+            timer = Timer(
+                'decode(codec, maps, size)',
+                globals=dict(decode=decode, codec=codec, maps=maps, size=size),
+                num_threads=torch.get_num_threads(),
+            )
+            seconds = timer.blocked_autorange(min_run_time=0.1).median
+            found[name] = 1e3 * seconds / len(maps)
+    return found
+
+
+def _build_codecs(dump: HeatmapDump, decoders: Decoders) -> dict[str, Any]:
+    return {
         name: KEYPOINT_CODECS.build(dict(dump.info.codec, decoder=decoder))
         for name, decoder in decoders.items()
     }
-    parts: dict[str, list] = {name: [] for name in decoders}
-    batch_size = dump.info.batch_size
-    with torch.inference_mode():
-        for shard in dump.shards:
-            for maps in shard.heatmaps().split(batch_size):
-                for name, codec in codecs.items():
-                    start = time.perf_counter()
-                    found = decode(codec, maps, batch_size)
-                    seconds = time.perf_counter() - start
-                    parts[name].append((*found, 1e3 * seconds / len(maps)))
-            progress()
-    decodings = {}
-    for name, batches in parts.items():
-        points, scores, milliseconds = zip(*batches)
-        decodings[name] = Decoding(
-            np.concatenate(points),
-            np.concatenate(scores),
-            float(np.median(milliseconds)),
-        )
-    return decodings
 
 
+@quiet_metrics()
 def score_decoding(dump: HeatmapDump, decoding: Decoding) -> Score:
     """Score a decoding as ``tools/test.py`` would.
 
@@ -124,9 +145,9 @@ def score_decoding(dump: HeatmapDump, decoding: Decoding) -> Score:
     evaluator = _build_evaluator(dump)
     image_ids = []
     for shard in dump.shards:
-        samples, place = shard.samples, shard.index
+        samples, index = shard.samples, shard.index
         add_predictions(
-            samples, decoding.points[place], decoding.scores[place]
+            samples, decoding.points[index], decoding.scores[index]
         )
         image_ids += [sample['img_id'] for sample in samples]
         evaluator.process(samples)
@@ -200,9 +221,7 @@ class Interval(NamedTuple):
 
 
 def intervals(
-    scores: Mapping[str, Score],
-    draws: int = 500,
-    progress: Callable[[], Any] = lambda: None,
+    scores: Mapping[str, Score], draws: int = 500
 ) -> dict[str, dict[str, Interval]]:
     """Compute intervals of all metrics that can be resampled.
 
@@ -210,26 +229,88 @@ def intervals(
         scores (Mapping[str, Score]): By decoder; the first one is what the
             others are compared with.
         draws (int): Resamples of the images. Defaults to 500.
-        progress (Callable): Called after each resample of each metric.
 
     Returns:
         dict[str, dict[str, Interval]]: By decoder and name of the number.
     """
     found: dict[str, dict[str, Interval]] = {name: {} for name in scores}
-    for same in zip(*(score.resamplers for score in scores.values())):
-        names = same[0].names
+    metrics = list(zip(*(score.resamplers for score in scores.values())))
+    # one more each: the images as they are
+    with Progress('Resampling', len(metrics) * (draws + 1)) as progress:
+        for same in metrics:
 
-        def statistic(images: np.ndarray, same: Any = same) -> np.ndarray:
-            values = np.stack([resampler(images) for resampler in same])
-            progress()
-            return np.stack([values, values - values[:1]])
+            def statistic(images: np.ndarray, same: Any = same) -> np.ndarray:
+                progress.advance()
+                return paired(same, images)
 
-        estimate = bootstrap(statistic, np.arange(same[0].images), draws=draws)
-        for d, decoder in enumerate(scores):
-            for n, name in enumerate(names):
-                value, difference = (
-                    Estimate(*(float(part[kind, d, n]) for part in estimate))
-                    for kind in (0, 1)
-                )
-                found[decoder][name] = Interval(value, difference)
+            images = np.arange(same[0].images)
+            estimate = bootstrap(statistic, images, draws=draws)
+            for d, decoder in enumerate(scores):
+                for n, name in enumerate(same[0].names):
+                    found[decoder][name] = Interval(
+                        estimate.at(0, d, n), estimate.at(1, d, n)
+                    )
     return found
+
+
+def paired(same: list[Resampler], images: np.ndarray) -> np.ndarray:
+    """Compute a metric for each decoder on the same images.
+
+    Args:
+        same (list[Resampler]): The metric for each of D decoders.
+        images (np.ndarray): Indices of the images.
+
+    Returns:
+        np.ndarray: The numbers, and their differences from those of the
+        first decoder, (2, D, len(names)).
+    """
+    values = np.stack([resampler(images) for resampler in same])
+    return np.stack([values, values - values[:1]])
+
+
+class Row(NamedTuple):
+    """One decoder of a comparison.
+
+    Attributes:
+        decoder (dict): Its config.
+        milliseconds_per_person (float): From :func:`time_decoders`.
+        metrics (dict[str, float]): As ``tools/test.py`` prints them.
+        intervals (dict[str, Interval]): Of those that can be resampled.
+    """
+
+    decoder: dict
+    milliseconds_per_person: float
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+
+
+def compare(
+    dump: HeatmapDump, decoders: Mapping[str, dict], draws: int
+) -> dict[str, Row]:
+    """Decode, score, resample and time.
+
+    Args:
+        dump (HeatmapDump): The dump to decode.
+        decoders (Mapping[str, dict]): Names to configs of registered
+            decoders; differences are to the first.
+        draws (int): Resamples of the images; 0 for no intervals.
+
+    Returns:
+        dict[str, Row]: By the decoders' names.
+    """
+    decodings = decode_dump(dump, decoders)
+    scores = {
+        name: score_decoding(dump, decodings[name])
+        for name in track(decodings, 'Scoring')
+    }
+    found = intervals(scores, draws) if draws else {}
+    milliseconds = time_decoders(dump, decoders)
+    return {
+        name: Row(
+            decoder,
+            milliseconds[name],
+            scores[name].metrics,
+            found.get(name, {}),
+        )
+        for name, decoder in decoders.items()
+    }

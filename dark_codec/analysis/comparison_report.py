@@ -1,63 +1,43 @@
-"""Report of a comparison: markdown, json and plots."""
+"""Report of a comparison of decoders, and its plots."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dumps.reader import HeatmapDump
-from .bootstrap import Estimate
-from .comparison import Interval
+from .comparison import Row
 from .decoders_by_name import Sweep
 from .machine import describe_run, describe_threads
-from .markdown import markdown
-from .recommendation import Choice
+from .recommendation import REFERENCE, Choice
+from .report import markdown
 from .visualization import line_style
 
-# fields of DumpInfo that go into the report
-_RECORDED = (
-    'kind',
-    'dtype',
-    'codec',
-    'flip_test',
-    'shift_heatmap',
-    'num_samples',
-    'batch_size',
-    'checkpoint',
-    'checkpoint_hash',
-    'software',
-)
+# fields of DumpInfo that do not go into the report
+_LEFT_OUT = ('dataset_meta', 'config_hash', 'patch_radius', 'shard_size')
+_DIGITS = 4
 
-
-class Row(NamedTuple):
-    """One decoder.
-
-    Attributes:
-        decoder (dict): Its config.
-        milliseconds (float): For one person.
-        metrics (dict[str, float]): As ``tools/test.py`` prints them.
-        intervals (dict[str, Interval]): Of those that can be resampled.
-    """
-
-    decoder: dict
-    milliseconds: float
-    metrics: dict[str, float]
-    intervals: dict[str, Interval]
-
-
-Rows = dict[str, Row]
+Rows = Mapping[str, Row]
 
 
 def main_metrics(rows: Rows) -> list[str]:
-    """Return the names of the metrics, without those of single joints."""
+    """Return the names of the metrics that tables show.
+
+    Not those of single joints, nor those that COCO gives as -1: there is no
+    person of that size.
+    """
     first = next(iter(rows.values()))
-    return [name for name in first.metrics if name.count('/') <= 1]
+    return [
+        name
+        for name in first.metrics
+        if name.count('/') <= 1
+        and any(row.metrics[name] != -1 for row in rows.values())
+    ]
 
 
 def shared_intervals(rows: Rows) -> list[str]:
@@ -69,158 +49,126 @@ def shared_intervals(rows: Rows) -> list[str]:
     ]
 
 
-def write_report(
-    folder: Path,
-    dump: HeatmapDump,
-    rows: Rows,
-    sweeps: dict[str, Sweep],
-    draws: int,
-    choices: list[Choice],
-) -> None:
-    """Write report.md, report.json and the plots.
+def as_record(
+    dump: HeatmapDump, rows: Rows, draws: int, choices: list[Choice]
+) -> dict[str, Any]:
+    """Return all numbers, and how they were made, for JSON."""
+    info = {k: v for k, v in vars(dump.info).items() if k not in _LEFT_OUT}
+    return dict(
+        **describe_run(),
+        dump=dict(folder=str(dump.folder), **info),
+        draws=draws,
+        decoders=rows,
+        recommended=[
+            dict(choice._asdict(), decoder=choice.decoder)
+            for choice in choices
+        ],
+    )
+
+
+def draw_figures(rows: Rows, sweeps: Mapping[str, Sweep]) -> dict[str, Figure]:
+    """Draw the differences from the first decoder, if they are known.
 
     Args:
-        folder: Folder to write to.
-        dump: The dump that was decoded.
         rows: Results by decoder, including those of the sweeps.
-        sweeps: Sweeps by the names of their files.
-        draws: Resamples of the bootstrap.
-        choices: Recommended decoders.
+        sweeps: By the names of their figures.
     """
-    info = vars(dump.info)
-    record = dict(
-        **describe_run(),
-        dump=dict(
-            folder=str(dump.folder), **{key: info[key] for key in _RECORDED}
-        ),
-        draws=draws,
-        decoders={name: _plain(row) for name, row in rows.items()},
-        recommended=[
-            dict(
-                choice._asdict(),
-                value=choice.value._asdict(),
-                difference=choice.difference._asdict(),
-            )
-            for choice in choices
-        ],
-    )
-    (folder / 'report.json').write_text(json.dumps(record, indent=1) + '\n')
-    pictures = []
-    if shared_intervals(rows):
-        swept = {name for sweep in sweeps.values() for name in sweep.decoders}
-        main = {name: row for name, row in rows.items() if name not in swept}
-        figures = {'differences': draw_differences(main)}
-        for name, sweep in sweeps.items():
-            figures[name] = draw_sweep(rows, sweep)
-        for name, figure in figures.items():
-            pictures.append(f'{name}.png')
-            figure.savefig(folder / pictures[-1], dpi=100)
-    text = as_page(dump, rows, draws, pictures)
-    text += recommendation(choices)
-    (folder / 'report.md').write_text(text)
+    if not shared_intervals(rows):
+        return {}
+    swept = {name for sweep in sweeps.values() for name in sweep.decoders}
+    main = {name: row for name, row in rows.items() if name not in swept}
+    figures = {'differences': _draw_differences(main)}
+    for name, sweep in sweeps.items():
+        figures[name] = _draw_sweep(rows, sweep)
+    return figures
 
 
-def recommendation(choices: list[Choice]) -> str:
-    """Return the recommendation in markdown; empty without choices."""
-    if not choices:
-        return ''
-    table = markdown(
-        ['by', 'take', 'on the other half', 'less `dark-max`'],
-        [
-            [
-                choice.metric,
-                f'`{choice.decoder}`',
-                _estimate(choice.value),
-                _estimate(choice.difference),
-            ]
-            for choice in choices
-        ],
-    )
-    return (
-        '## Recommended\n\nChosen on every other image, kernel widths '
-        'included; the numbers, with 95 % intervals, are those of the other '
-        f'images.\n\n{table}\n'
-    )
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    return dict(
-        decoder=row.decoder,
-        milliseconds_per_person=row.milliseconds,
-        metrics=row.metrics,
-        intervals={
-            name: dict(
-                value=interval.value._asdict(),
-                difference=interval.difference._asdict(),
-            )
-            for name, interval in row.intervals.items()
-        },
-    )
-
-
-def as_page(
-    dump: HeatmapDump, rows: Rows, draws: int, pictures: list[str]
-) -> str:
-    """Tables: all numbers, then each with its intervals."""
+def summary(dump: HeatmapDump, rows: Rows) -> str:
+    """Return what was compared, and the table of all numbers."""
+    info = dump.info
     names = main_metrics(rows)
-    lines = [*_head(dump)]
-    numbers = [
+    table = [
         [
             f'`{name}`',
-            *(_number(row.metrics[key]) for key in names),
-            f'{row.milliseconds:.3f}',
+            *(f'{row.metrics[key]:.{_DIGITS}f}' for key in names),
+            f'{row.milliseconds_per_person:.3f}',
         ]
         for name, row in rows.items()
     ]
-    lines += [markdown(['decoder', *names, 'ms a person'], numbers), '']
-    first = next(iter(rows))
-    for name in shared_intervals(rows):
-        lines += [
-            f'## {name}',
-            '',
-            f'With 95 % intervals over images ({draws} resamples), and the '
-            f'difference to `{first}`, paired by image.',
-            '',
-            markdown(
-                ['decoder', name, f'less `{first}`'],
-                [
-                    [f'`{decoder}`', *map(_estimate, row.intervals[name])]
-                    for decoder, row in rows.items()
-                ],
-            ),
-            '',
-        ]
-    for file in pictures:
-        lines += [f'![{Path(file).stem}]({file})', '']
-    return '\n'.join(lines)
-
-
-def _head(dump: HeatmapDump) -> list[str]:
-    info = dump.info
-    return [
-        '# Decoders compared',
-        '',
-        f'`{shlex.join(sys.argv)}`',
-        '',
+    return (
+        f'# Decoders compared\n\n`{shlex.join(sys.argv)}`\n\n'
         f'{info.num_samples} people, {info.kind} maps in {info.dtype}, '
         f'sigma {info.codec["sigma"]:g}, {info.codec["alignment"]}, '
         f'{"with" if info.flip_test else "without"} flip test; checkpoint '
-        f'`{info.checkpoint}`. Decode time: median over batches of '
-        f'{info.batch_size}, {describe_threads()["torch"]} thread(s).',
-        '',
+        f'`{info.checkpoint}`. Decode time: median of repeated runs on a '
+        f'batch of {min(info.batch_size, info.num_samples)}, '
+        f'{describe_threads()["torch"]} thread(s), after a warm-up.\n\n'
+        + markdown(['decoder', *names, 'ms per person'], table)
+        + '\n'
+    )
+
+
+def interval_tables(rows: Rows, draws: int) -> str:
+    """Return a table with intervals for each number that has them."""
+    first = next(iter(rows))
+    sections = []
+    for name in shared_intervals(rows):
+        table = [
+            [
+                f'`{decoder}`',
+                *(part.text(_DIGITS) for part in row.intervals[name]),
+            ]
+            for decoder, row in rows.items()
+        ]
+        sections.append(
+            f'## {name}\n\nWith 95 % intervals over images ({draws} '
+            f'resamples), and the difference from `{first}`, paired by '
+            'image.\n\n'
+            + markdown(['decoder', name, f'less `{first}`'], table)
+            + '\n'
+        )
+    return '\n'.join(sections)
+
+
+def recommendation(choices: list[Choice]) -> str:
+    """Return the recommendation in markdown."""
+    text = '## Recommended\n\n'
+    if not choices:
+        return (
+            f'{text}None: by no metric do the decoders differ on half of the '
+            'images.\n'
+        )
+    table = [
+        [
+            choice.metric,
+            _taken(choice),
+            f'`{choice.best}`',
+            choice.value.text(_DIGITS),
+            choice.difference.text(_DIGITS),
+        ]
+        for choice in choices
     ]
+    header = ['by', 'take', 'best on one half', 'it scores on the other']
+    header.append(f'less `{REFERENCE}`')
+    return (
+        f'{text}The best decoder on every other image, kernel widths '
+        'included, with the numbers and 95 % intervals of the other images. '
+        'Where the interval of the difference holds 0, there is no '
+        'recommendation.\n\n'
+        f'{markdown(header, table, text=(0, 1, 2))}\n'
+    )
 
 
-def _number(value: float) -> str:
-    return f'{value:.4f}'
+def _taken(choice: Choice) -> str:
+    """Return the decoder to take, or why there is none."""
+    if choice.decoder is not None:
+        return f'`{choice.decoder}`'
+    if choice.difference.low <= 0 <= choice.difference.high:
+        return f'not distinguishable from `{REFERENCE}`'
+    return f'none: not better than `{REFERENCE}` on the other half'
 
 
-def _estimate(estimate: Estimate) -> str:
-    value, low, high = map(_number, estimate)
-    return f'{value} [{low}, {high}]'
-
-
-def draw_differences(rows: Rows) -> Figure:
+def _draw_differences(rows: Rows) -> Figure:
     """Draw differences from the first decoder with their intervals."""
     names = shared_intervals(rows)
     figure, axes = _panels(names, 0.8 + 0.3 * len(rows))
@@ -234,11 +182,11 @@ def draw_differences(rows: Rows) -> Figure:
         ax.set_yticks(range(len(rows)), list(rows))
         ax.invert_yaxis()
     first = next(iter(rows))
-    figure.supxlabel(f'difference to {first}, 95 % interval', fontsize=9)
+    figure.supxlabel(f'difference from {first}, 95 % interval', fontsize=9)
     return figure
 
 
-def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
+def _draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
     """Draw differences from the first decoder over the swept number."""
     names = shared_intervals(rows)
     figure, axes = _panels(names, 2.8)
@@ -256,12 +204,12 @@ def draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
     axes[0].legend(fontsize=8)
     figure.supxlabel(sweep.label, fontsize=9)
     first = next(iter(rows))
-    figure.supylabel(f'difference to {first}, 95 % interval', fontsize=9)
+    figure.supylabel(f'difference from {first}, 95 % interval', fontsize=9)
     return figure
 
 
 def _panels(names: list[str], height: float) -> tuple[Figure, list[Axes]]:
-    """Make a panel for each metric, three a row, `height` inches high."""
+    """Make a panel for each metric, three per row, `height` inches high."""
     columns = min(len(names), 3)
     lines = -(-len(names) // columns)
     figure = Figure(

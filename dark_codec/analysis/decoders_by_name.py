@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ..dumps.reader import DumpInfo
+from ..dumps.format import DumpInfo
 from ..registry import DECODERS
 
 SHORT: dict[str, dict] = {
@@ -24,6 +24,14 @@ SHORT: dict[str, dict] = {
         modulation=dict(type='GaussianModulation', rescale='max'),
     ),
     'fit': dict(type='GaussianFitDecoder'),
+}
+# in tables and figures; the first four are the paper's
+TITLES = {
+    'argmax': 'argmax',
+    'shift': 'quarter shift',
+    'taylor': 'Taylor without modulation',
+    'dark': 'Taylor with modulation (DARK)',
+    'fit': 'Gaussian fit',
 }
 # those that read the whole map cannot decode a dump of patches
 DEFAULTS = {
@@ -52,7 +60,7 @@ def parse_decoder(text: str) -> tuple[str, dict]:
         try:
             decoder = ast.literal_eval(text)
         except (SyntaxError, ValueError) as error:
-            raise ValueError(f'{text}: no dict: {error}') from error
+            raise ValueError(f'{text}: not a dict: {error}') from error
         if not isinstance(decoder, dict) or 'type' not in decoder:
             raise ValueError(f"{text}: the dict needs a 'type'")
         return text, decoder
@@ -67,15 +75,12 @@ def parse_decoder(text: str) -> tuple[str, dict]:
         key, equals, value = setting.partition('=')
         if not (key and equals):
             raise ValueError(f'{text}: key=value expected, got {setting!r}')
-        decoder.merge_from_dict({key: _value(value)})
+        try:
+            value = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            pass  # text without quotes, such as a name
+        decoder.merge_from_dict({key: value})
     return text, decoder.to_dict()
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
 
 
 class Sweep(NamedTuple):
@@ -93,6 +98,34 @@ class Sweep(NamedTuple):
     families: dict[str, dict[float, str]]
 
 
+def chosen_decoders(
+    info: DumpInfo,
+    names: Sequence[str] | None,
+    sigmas: Sequence[float] | None,
+    kernel_sizes: Sequence[int] | None,
+) -> tuple[dict[str, dict], dict[str, Sweep]]:
+    """Return the decoders to compare, and which of them are sweeps.
+
+    Args:
+        info: Of the dump.
+        names: See :func:`parse_decoder`; None for :data:`DEFAULTS`.
+        sigmas: See :func:`sigma_sweep`; None for no sweep.
+        kernel_sizes: See :func:`kernel_sweep`; None for no sweep.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    decoders = dict(map(parse_decoder, names or DEFAULTS[info.kind]))
+    sweeps = {}
+    if sigmas is not None:
+        sweeps['sweep_sigma'] = sigma_sweep(info, sigmas)
+    if kernel_sizes is not None:
+        sweeps['sweep_kernel_size'] = kernel_sweep(info, kernel_sizes)
+    for sweep in sweeps.values():
+        decoders.update(sweep.decoders)
+    return decoders, sweeps
+
+
 def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
     """Return Taylor and fit decoders for these sigmas, or for defaults.
 
@@ -100,11 +133,7 @@ def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
         info: Of the dump.
         sigmas: In heatmap px.
     """
-    chosen = sigmas or with_windows_in(
-        [info.codec['sigma'] * step for step in SIGMA_STEPS],
-        lambda sigma: 3 * sigma + 2,
-        info,
-    )
+    chosen = sigmas or readable_sigmas(info, SIGMA_STEPS)
     texts = {
         'Taylor': {s: f'dark-max:modulation.sigma={s:g}' for s in chosen},
         'fit': {s: f'fit:sigma={s:g}' for s in chosen},
@@ -114,9 +143,7 @@ def sigma_sweep(info: DumpInfo, sigmas: Sequence[float]) -> Sweep:
 
 def kernel_sweep(info: DumpInfo, sizes: Sequence[int]) -> Sweep:
     """Return Taylor decoders with these OpenCV kernels, or defaults."""
-    chosen = sizes or with_windows_in(
-        KERNEL_SIZES, lambda size: size // 2 + 2, info
-    )
+    chosen = sizes or _readable(KERNEL_SIZES, lambda size: size // 2 + 2, info)
     texts = {k: f'dark-max:modulation.kernel_size={k}' for k in chosen}
     return _sweep("size of OpenCV's kernel, heatmap px", {'Taylor': texts})
 
@@ -126,16 +153,21 @@ def _sweep(label: str, families: dict[str, dict[float, str]]) -> Sweep:
     return Sweep(label, dict(map(parse_decoder, texts)), families)
 
 
-def with_windows_in(
-    values: Sequence, reach: Callable[[Any], float], info: DumpInfo
-) -> list:
-    """Return the values whose windows fit into the dump's patches.
+def readable_sigmas(info: DumpInfo, widths: Sequence[float]) -> list[float]:
+    """Return sigmas of Taylor decoders that a dump's patches suffice for.
 
     Args:
-        values: Sigmas or sizes of kernels.
-        reach: How far a decoder with such a value reads, in heatmap px.
         info: Of the dump.
+        widths: In units of the training sigma.
     """
+    sigmas = [info.codec['sigma'] * width for width in widths]
+    return _readable(sigmas, lambda sigma: 3 * sigma + 2, info)
+
+
+def _readable(
+    values: Sequence, reach: Callable[[Any], float], info: DumpInfo
+) -> list:
+    """Leave out values with which a decoder reads beyond the patches."""
     if info.patch_radius is None:
         return list(values)
     return [value for value in values if reach(value) <= info.patch_radius]

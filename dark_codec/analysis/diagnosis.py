@@ -37,7 +37,7 @@ class Keypoints(NamedTuple):
 
     Attributes:
         points (np.ndarray): Predictions (x, y) in heatmap px, (I, K, 2).
-        truth (np.ndarray): True places in heatmap px, (I, K, 2).
+        truth (np.ndarray): True positions in heatmap px, (I, K, 2).
         labelled (np.ndarray): Which are labelled, (I, K), bool.
         size (np.ndarray): What the hit radius is a share of, such as the
             torso or the box, in heatmap px, (I,). People without a positive
@@ -46,7 +46,7 @@ class Keypoints(NamedTuple):
         flip_indices (np.ndarray): Each keypoint's partner on the other
             side, or itself, (K,), as in MMPose's metainfo.
         image_ids (np.ndarray, optional): The image of each person, (I,).
-            Defaults to one person an image.
+            Defaults to one person per image.
     """
 
     points: np.ndarray

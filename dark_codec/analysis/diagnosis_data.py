@@ -1,9 +1,11 @@
-"""Read the input of a diagnosis from a dump."""
+"""Read the predictions to diagnose: from a dump, or an npz file of arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -15,58 +17,29 @@ from ..dumps.reader import HeatmapDump, Shard
 from ..functional import find_peaks, input_to_heatmap
 from ..openmmlab.decoding import decode
 from ..openmmlab.engine.progress import track
-from ..openmmlab.evaluation.torso_pck import TORSO
 from .diagnosis import Keypoints
+from .findings import Case
 
 # its window fits into every dump, and its result is not quantised
 DECODER = 'GaussianFitDecoder'
-SIZES = ('torso', 'box')
+TORSO = ('left_shoulder', 'right_hip')
+_STRIDE = 4  # of MMPose's heatmaps
+_ARRAYS = (
+    'heatmaps (I, K, H, W), with heatmaps_flip of the same shape or gt '
+    '(I, K, 2) and torso (I,), or all'
+)
 
 
-class Case(NamedTuple):
-    """Predictions with their labels and metadata.
-
-    Attributes:
-        name (str): Of the dump.
-        input_size (tuple[int, int]): Input size (w, h).
-        heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        image_ids (np.ndarray): The image of each person, (I,).
-        keypoints (Keypoints, optional): With their truth, if there is one.
-        truth_alignment (str): How it came from input px to heatmap px.
-        size (str): What the hit radius is a share of, of :data:`SIZES`.
-        plain (np.ndarray, optional): Keypoints in heatmap px, (I, K, 2), of
-            the images as they are, NaN where there is none.
-        unflipped (np.ndarray, optional): Of the mirrored images.
-        configured (str, optional): The config's alignment.
-        flip_shift (float, optional): How far un-flipped maps were moved to
-            the right before the mean that the keypoints come from, in
-            heatmap px, less what the codec corrects; None for plain maps.
-    """
-
-    name: str
-    input_size: tuple[int, int]
-    heatmap_size: tuple[int, int]
-    image_ids: np.ndarray
-    keypoints: Keypoints | None
-    truth_alignment: str
-    size: str
-    plain: np.ndarray | None
-    unflipped: np.ndarray | None
-    configured: str | None = None
-    flip_shift: float | None = None
-
-
-def read_dump(folder: Path, size: str | None) -> Case:
+def read_dump(dump: HeatmapDump, size: str | None = None) -> Case:
     """Read a dump that ``dump_heatmaps.py`` wrote.
 
     Args:
-        folder: Of the dump.
-        size: Of :data:`SIZES`; by default the torso if there is one.
+        dump: The dump.
+        size: ``'torso'`` or ``'box'``; by default the torso if there is one.
 
     Raises:
         DumpError: If it cannot be read, or has no torso.
     """
-    dump = HeatmapDump(folder)
     names = dump.info.dataset_meta['keypoint_name2id']
     torso = [names.get(name) for name in TORSO]
     if size == 'torso' and None in torso:
@@ -112,14 +85,14 @@ def _read_shard(
         truth=truth,
         labelled=labelled,
         size=size,
-        peaks=find_pixels(maps.numpy()),
+        peaks=_highest_pixels(maps.numpy()),
         image_ids=np.array([sample['img_id'] for sample in shard.samples]),
     )
     flips = shard.flip_points()
     if flips is not None:
         arrays |= dict(
-            plain=without(flips.plain, flips.plain_scores == 0),
-            unflipped=without(flips.unflipped, flips.unflipped_scores == 0),
+            plain=_nan_where(flips.plain, flips.plain_scores == 0),
+            unflipped=_nan_where(flips.unflipped, flips.unflipped_scores == 0),
         )
     return arrays
 
@@ -164,12 +137,104 @@ def _dump_case(
     )
 
 
-def without(points: np.ndarray, lost: np.ndarray) -> np.ndarray:
+def _nan_where(points: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Return the points (..., 2) with NaN where the mask (...) is set."""
     return np.where(lost[..., None], np.nan, points)
 
 
-def find_pixels(maps: np.ndarray) -> np.ndarray:
+def _highest_pixels(maps: np.ndarray) -> np.ndarray:
     """Return the highest pixels (x, y), (I, K, 2)."""
     peaks = find_peaks(torch.from_numpy(maps).flatten(0, 1))
     return np.stack([peaks.x, peaks.y], -1).reshape(*maps.shape[:2], 2)
+
+
+def read_archive(
+    path: Path,
+    input_size: Sequence[int] | None = None,
+    flip_indices: Sequence[int] | None = None,
+) -> Case:
+    """Read arrays in the format of docs/diagnosis.md.
+
+    Args:
+        path: An npz file.
+        input_size: Input size (w, h); by default four times the heatmap's.
+        flip_indices: Each keypoint's partner on the other side; by default
+            none has one.
+
+    Raises:
+        DumpError: If the file holds other arrays, or they do not fit.
+    """
+    arrays = _load(path)
+    maps = arrays['heatmaps']
+    number, count, height, width = maps.shape
+    given: Any = input_size or (_STRIDE * width, _STRIDE * height)
+    try:
+        codec = DARKCodec(tuple(given), (width, height), decoder=DECODER)
+    except ValueError as error:
+        raise DumpError(f'--input-size: {error}') from error
+    points, plain = _decode(codec, maps)
+    keypoints = unflipped = None
+    if 'gt' in arrays:
+        keypoints = Keypoints(
+            points=points,
+            truth=arrays['gt'].astype(np.float64),
+            labelled=np.isfinite(arrays['gt']).all(-1),
+            size=arrays['torso'].astype(np.float64),
+            peaks=_highest_pixels(maps),
+            flip_indices=_partners(flip_indices, count),
+        )
+    if 'heatmaps_flip' in arrays:
+        _, unflipped = _decode(codec, arrays['heatmaps_flip'])
+    return Case(
+        name=path.name,
+        input_size=codec.input_size,
+        heatmap_size=codec.heatmap_size,
+        image_ids=np.arange(number),
+        keypoints=keypoints,
+        truth_alignment='half_pixel',
+        size='torso',
+        plain=plain,
+        unflipped=unflipped,
+    )
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise DumpError(f'{path} is no npz archive: {error}') from error
+    shapes = {key: array.shape for key, array in arrays.items()}
+    maps = shapes.get('heatmaps', ())
+    expected = dict(heatmaps_flip=maps, gt=(*maps[:2], 2), torso=maps[:1])
+    found = {key: shapes[key] for key in expected if key in shapes}
+    fits = all(expected[key] == shape for key, shape in found.items())
+    labels = {'gt', 'torso'} & set(found)
+    enough = len(labels) == 2 or (not labels and 'heatmaps_flip' in found)
+    if len(maps) != 4 or not fits or not enough:
+        raise DumpError(f'{path} must hold {_ARRAYS}; it has {shapes}')
+    return arrays
+
+
+def _decode(
+    codec: DARKCodec, maps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode to heatmap px, (I, K, 2); also with NaN for those not found."""
+    found = codec.decoder(torch.from_numpy(maps.astype(np.float32)))
+    points = found.points.numpy().astype(np.float64)
+    return points, _nan_where(points, found.scores.numpy() == 0)
+
+
+def _partners(given: Sequence[int] | None, count: int) -> np.ndarray:
+    if given is None:
+        return np.arange(count)
+    partners = np.array(given)
+    # each index once, and each partner's partner is the keypoint itself
+    if sorted(given) != list(range(count)) or (
+        partners[partners].tolist() != list(range(count))
+    ):
+        raise DumpError(
+            f'--flip-indices must be, for each of the {count} keypoints, the '
+            f'number of its partner or its own, got {list(given)}'
+        )
+    return partners

@@ -1,8 +1,7 @@
-"""The picture of a diagnosis: cloud, flip offset, and shares."""
+"""The picture of a diagnosis: flip offset, residuals, and shares."""
 
 from __future__ import annotations
 
-import io
 from itertools import cycle
 from typing import Any
 
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from .bootstrap import Estimate
 from .diagnosis import KINDS, PARTS, Diagnosis
-from .diagnosis_report import Findings
+from .findings import Findings
 from .flip_offset import FlipOffset
 from .visualization import COLORS, MARKERS
 
@@ -28,25 +27,23 @@ _LINES: tuple[dict[str, Any], ...] = (
 _NARROW = 3.5  # in %: a bar with no room for its number
 
 
-def draw(findings: Findings) -> bytes:
-    """Draw the available parts of a diagnosis, as a PNG."""
+def draw(findings: Findings) -> Figure:
+    """Draw the available parts of a diagnosis."""
     parts, found = findings.parts, findings.found
     case: Any = findings.case  # has what `parts` and `found` are made from
     panels = 2 * (parts is not None) + (found is not None)
     figure = Figure(figsize=(4.7 * panels, 4.9), layout='constrained')
     axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if found is not None:
-        draw_flip_offset(next(axes), found, case.plain - case.unflipped)
+        _draw_flip_offset(next(axes), found, case.plain - case.unflipped)
     if parts is not None:
         residuals = case.keypoints.points - case.keypoints.truth
-        draw_cloud(next(axes), residuals, parts, findings.expected)
-        draw_shares(next(axes), parts)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
-    return buffer.getvalue()
+        _draw_residuals(next(axes), residuals, parts, findings.expected)
+        _draw_shares(next(axes), parts)
+    return figure
 
 
-def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
+def _draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> None:
     """Draw how far plain and un-flipped predictions lie apart, and theory."""
     x = float(found.offset.value[0])
     reach = max(3 * found.scatter[0], 1.5)
@@ -59,26 +56,24 @@ def draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> Axes:
     ax.errorbar(
         x,
         1.06 * top,
-        xerr=_bar(found.offset, 0),
+        xerr=_error_bar(found.offset, 0),
         fmt='kD',
         capsize=4,
-        label=f'median {x:.3f} [{found.offset.low[0]:.3f}, '
-        f'{found.offset.high[0]:.3f}]',
+        label=f'median {found.offset.at(0).text()}',
     )
     ax.set_ylim(0, 1.14 * top)
     ax.set_title(f'The heatmaps fit: {found.verdict}')
     ax.set_xlabel('x: plain - un-flipped (heatmap px)')
     ax.set_ylabel('keypoints')
     _legend_below(ax)
-    return ax
 
 
-def draw_cloud(
+def _draw_residuals(
     ax: Axes,
     residuals: np.ndarray,
     parts: Diagnosis,
     expected: np.ndarray | None,
-) -> Axes:
+) -> None:
     """Draw the residuals, prediction - truth."""
     hits = residuals[parts.kinds == KINDS.index('hit')]
     ax.plot(*hits.T, '.', color=_LIGHT, ms=3, alpha=0.5, label='hits')
@@ -97,8 +92,8 @@ def draw_cloud(
     ax.errorbar(
         x,
         y,
-        xerr=_bar(parts.offset, 0),
-        yerr=_bar(parts.offset, 1),
+        xerr=_error_bar(parts.offset, 0),
+        yerr=_error_bar(parts.offset, 1),
         color='k',
         marker=MARKERS[3],
         ms=5,
@@ -128,10 +123,9 @@ def draw_cloud(
     ax.set_xlabel('x: prediction - truth (heatmap px)')
     ax.set_ylabel('y: prediction - truth (heatmap px)')
     _legend_below(ax)
-    return ax
 
 
-def draw_shares(ax: Axes, parts: Diagnosis) -> Axes:
+def _draw_shares(ax: Axes, parts: Diagnosis) -> None:
     """Draw shares of the keypoints, of the error, and of the border."""
     total = sum(parts.error.values())
     shares = [
@@ -167,12 +161,11 @@ def draw_shares(ax: Axes, parts: Diagnosis) -> Axes:
     for part, text in names.items():
         ax.bar(0, 0, color=_FILLS[part], label=text)
     _legend_below(ax, columns=2)
-    return ax
 
 
-def _bar(estimate: Estimate, axis: int) -> list[list[float]]:
+def _error_bar(estimate: Estimate, axis: int) -> list[list[float]]:
     """Return how far an interval reaches to both sides, for matplotlib."""
-    value, low, high = (float(part[axis]) for part in estimate)
+    value, low, high = estimate.at(axis)
     # a percentile interval need not hold the value itself
     return [[max(value - low, 0)], [max(high - value, 0)]]
 

@@ -31,7 +31,7 @@ CONSISTENT, NEITHER = 'flip-consistent', 'neither'
 # directions.
 _ROUNDED = {'': 0.0, ', rounded down': -1.0, ', rounded up': 1.0}
 # least number of images for a warning: intervals of fewer are too narrow
-_FEWEST = 20
+_MIN_IMAGES = 20
 
 
 class FlipOffset(NamedTuple):
@@ -103,7 +103,7 @@ def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
 def alignment_offset(
     input_size: Size, heatmap_size: Size, alignment: str, other: str
 ) -> np.ndarray:
-    """Return the offset between a keypoint's places in two alignments.
+    """Return the offset between a keypoint in two alignments.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h).
@@ -147,7 +147,7 @@ def find_alignment(
         input_size (tuple[int, int]): Input size (w, h).
         heatmap_size (tuple[int, int]): Heatmap size (W, H).
         image_ids (np.ndarray, optional): The image of each row, (I,): the
-            bootstrap draws images. Defaults to one row an image.
+            bootstrap draws images. Defaults to one row per image.
         draws (int): Resamples for the interval. Defaults to 500.
 
     Returns:
@@ -286,7 +286,7 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
         str: Empty if the predictions do not contradict it, or come from
         less than 20 images.
     """
-    if len(found.signatures) == 1 or found.images < _FEWEST:
+    if len(found.signatures) == 1 or found.images < _MIN_IMAGES:
         return ''
     configured = alignment if alignment in found.signatures else CONSISTENT
     if found.verdict == configured:

@@ -21,16 +21,14 @@ from ..openmmlab.decoding import (
     evaluate,
     image_to_input,
 )
+from .decoders_by_name import SHORT, TITLES
 
-DARK = 'Taylor with modulation (DARK)'
-# of its Tables 1 and 2
-PAPER_DECODERS: dict[str, Any] = {
-    'argmax': 'ArgmaxDecoder',
-    'quarter shift': 'QuarterShiftDecoder',
-    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
-    DARK: 'TaylorDecoder',
+DECODERS: dict[str, dict] = {
+    title: SHORT[name] for name, title in TITLES.items()
 }
-DECODERS = {**PAPER_DECODERS, 'Gaussian fit': 'GaussianFitDecoder'}
+DARK = TITLES['dark']
+# of its Tables 1 and 2
+PAPER_DECODERS = dict(list(DECODERS.items())[:4])
 
 
 class _KeepSamplesHook(Hook):

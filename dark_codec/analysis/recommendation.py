@@ -7,18 +7,21 @@ is; hence the other half measures it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from ..dumps.reader import DumpInfo, HeatmapDump
+from ..dumps.format import DumpInfo
+from ..dumps.reader import HeatmapDump
+from ..openmmlab.engine.progress import track
 from .bootstrap import Estimate, bootstrap
-from .comparison import Score, decode_dump, score_decoding
-from .decoders_by_name import parse_decoder, with_windows_in
+from .comparison import Score, decode_dump, paired, score_decoding
+from .decoders_by_name import parse_decoder, readable_sigmas
 
 # of the kernel, in units of the training sigma
 WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+REFERENCE = 'dark-max'
 # metrics of which lower is better
 _ERRORS = ('NME', 'EPE')
 # number of results of the first metric: of COCO AP, AP .5 and AP .75
@@ -30,21 +33,35 @@ class Choice(NamedTuple):
 
     Attributes:
         metric (str): Name of the number.
-        decoder (str): The name of the best one on the first half of the
-            images.
-        value (Estimate): The number on the other half.
-        difference (Estimate): Its difference there from DARK with the
-            training sigma, paired by image.
+        best (str): The best decoder on the first half of the images.
+        value (Estimate): Its number on the other half.
+        difference (Estimate): Difference there from :data:`REFERENCE`, with
+            the training sigma, paired by image.
     """
 
     metric: str
-    decoder: str
+    best: str
     value: Estimate
     difference: Estimate
 
+    @property
+    def decoder(self) -> str | None:
+        """The decoder to take; None if the other half does not confirm it.
+
+        That is, if the interval of the difference holds 0, or lies on the
+        wrong side of it.
+        """
+        low, high = self.difference.low, self.difference.high
+        confirmed = high < 0 if _lower_is_better(self.metric) else low > 0
+        return self.best if confirmed else None
+
+
+def _lower_is_better(metric: str) -> bool:
+    return any(name in metric for name in _ERRORS)
+
 
 def candidates(info: DumpInfo) -> dict[str, dict]:
-    """Return the decoders to choose from, DARK first.
+    """Return the decoders to choose from, :data:`REFERENCE` first.
 
     Args:
         info (DumpInfo): Of the dump; decoders that do not fit into its
@@ -53,38 +70,28 @@ def candidates(info: DumpInfo) -> dict[str, dict]:
     Returns:
         dict[str, dict]: Configs by name.
     """
-    widths = with_windows_in(
-        [info.codec['sigma'] * width for width in WIDTHS],
-        lambda sigma: 3 * sigma + 2,
-        info,
-    )
-    texts = ['dark-max', 'shift', 'taylor', 'fit']
-    texts += [f'dark-max:modulation.sigma={sigma:g}' for sigma in widths]
+    texts = [REFERENCE, 'shift', 'taylor', 'fit']
+    for sigma in readable_sigmas(info, WIDTHS):
+        texts.append(f'{REFERENCE}:modulation.sigma={sigma:g}')
     return dict(map(parse_decoder, texts))
 
 
-def recommend(
-    dump: HeatmapDump,
-    draws: int = 500,
-    progress: Callable[[], Any] = lambda: None,
-) -> list[Choice]:
+def recommend(dump: HeatmapDump, draws: int = 500) -> list[Choice]:
     """Choose a decoder on every other image, and measure it on the rest.
 
     Args:
         dump (HeatmapDump): With at least two images.
         draws (int): Resamples of the bootstrap. Defaults to 500.
-        progress (Callable): Called after each shard and each scoring.
 
     Returns:
         list[Choice]: By each of the first numbers of the first metric that
-        can be resampled; empty if none can.
+        can be resampled; empty if none can, or none tells decoders apart.
     """
-    scores = {}
-    for name, decoding in decode_dump(
-        dump, candidates(dump.info), progress
-    ).items():
-        scores[name] = score_decoding(dump, decoding)
-        progress()
+    decodings = decode_dump(dump, candidates(dump.info))
+    scores = {
+        name: score_decoding(dump, decodings[name])
+        for name in track(decodings, 'Choosing a decoder')
+    }
     return choose(scores, draws)
 
 
@@ -96,34 +103,40 @@ def choose(scores: Mapping[str, Score], draws: int = 500) -> list[Choice]:
             first.
         draws (int): Resamples of the bootstrap. Defaults to 500.
     """
-    names = list(scores)
+    decoders = list(scores)
     found = [score.resamplers for score in scores.values()]
     if not found[0] or found[0][0].images < 2:
         return []
     same = [resamplers[0] for resamplers in found]
+    names = same[0].names
     images = np.arange(same[0].images)
-    learnt = np.stack([resampler(images[::2]) for resampler in same])
-    main = [i for i, n in enumerate(same[0].names) if n.count('/') <= 1]
-    main = [i for i in main if np.isfinite(learnt[:, i]).all()][:_SHOWN]
+    first_half = np.stack([resampler(images[::2]) for resampler in same])
+    # where all are equal, as where nothing was found, none is the best; a
+    # number that these images do not define is NaN, which is not > 0 either
+    shown = [
+        i
+        for i, name in enumerate(names)
+        if name.count('/') <= 1 and np.ptp(first_half[:, i]) > 0
+    ][:_SHOWN]
+    if not shown:
+        return []
     best = {}
-    for i in main:
-        lower = any(error in same[0].names[i] for error in _ERRORS)
-        best[i] = int(np.argmax(-learnt[:, i] if lower else learnt[:, i]))
+    for i in shown:
+        values = first_half[:, i]
+        lower = _lower_is_better(names[i])
+        best[i] = int(values.argmin() if lower else values.argmax())
     rows = sorted({0, *best.values()})
-
-    def values(images: np.ndarray) -> np.ndarray:
-        numbers = np.stack([same[row](images) for row in rows])[:, main]
-        return np.stack([numbers, numbers - numbers[:1]])
-
-    estimate = bootstrap(values, images[1::2], draws=draws)
-    choices = []
-    for column, i in enumerate(main):
-        row = rows.index(best[i])
-        value, difference = (
-            Estimate(*(float(part[kind, row, column]) for part in estimate))
-            for kind in (0, 1)
+    estimate = bootstrap(
+        lambda images: paired([same[row] for row in rows], images),
+        images[1::2],
+        draws=draws,
+    )
+    return [
+        Choice(
+            names[i],
+            decoders[row],
+            estimate.at(0, rows.index(row), i),
+            estimate.at(1, rows.index(row), i),
         )
-        choices.append(
-            Choice(same[0].names[i], names[best[i]], value, difference)
-        )
-    return choices
+        for i, row in best.items()
+    ]

@@ -43,7 +43,7 @@ def quiet_metrics() -> Iterator[None]:
 
 
 class SampleResampler:
-    """Any metric that keeps one result a sample: PCK, PCKh, NME, EPE, AUC.
+    """Any metric that keeps one result per sample: PCK, PCKh, NME, EPE, AUC.
 
     Args:
         metric (BaseMetric): Of the dataset.
@@ -54,11 +54,11 @@ class SampleResampler:
     def __init__(
         self, metric: BaseMetric, results: list, image_ids: list
     ) -> None:
-        places = {image: i for i, image in enumerate(dict.fromkeys(image_ids))}
-        self.images = len(places)
-        self._results: list[list] = [[] for _ in places]
+        by_image: dict[Any, list] = {}
         for image, result in zip(image_ids, results):
-            self._results[places[image]].append(result)
+            by_image.setdefault(image, []).append(result)
+        self._results = list(by_image.values())
+        self.images = len(self._results)
         self._metric = metric
         with quiet_metrics():
             self._keys = list(metric.compute_metrics(results))
@@ -120,7 +120,7 @@ class CocoResampler:
         ]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Compute COCO's statistics, as ``COCOeval.summarize`` does."""
+        """Compute COCO's statistics; NaN for what the images do not define."""
         counts = np.bincount(images, minlength=self.images)
         thresholds, recalls, categories, areas = self._shape
         precision = -np.ones((thresholds, recalls, categories, areas, 1))
@@ -133,7 +133,8 @@ class CocoResampler:
         self._eval.eval = dict(precision=precision, recall=recall)
         with redirect_stdout(io.StringIO()):
             self._eval.summarize()
-        return np.array(self._eval.stats)
+        # COCO's -1 says that no person is of that size
+        return np.where(self._eval.stats == -1, np.nan, self._eval.stats)
 
     def _curves(
         self, matches: _Matches, counts: np.ndarray

@@ -14,16 +14,16 @@ def by_image(
     """Put people of one image into one row, for the bootstrap over images.
 
     Args:
-        values (np.ndarray): One row a person, (I, ...).
+        values (np.ndarray): One row per person, (I, ...).
         image_ids (np.ndarray, optional): Their images, (I,). Defaults to
-            one person an image.
+            one person per image.
 
     Returns:
-        np.ndarray: One row an image, (G, P, ...), float64, with P people in
+        np.ndarray: One row per image, (G, P, ...), float64, with P people in
         the fullest image; NaN where an image has fewer.
 
     Raises:
-        ValueError: If there is not one id a person.
+        ValueError: If there is not one id per person.
 
     Examples:
         >>> by_image(np.array([1.0, 2.0, 3.0]), np.array([7, 5, 7]))

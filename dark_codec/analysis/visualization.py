@@ -1,4 +1,4 @@
-"""Drawings on matplotlib axes: heatmaps, keypoints, covariances.
+"""Drawings on matplotlib axes: pictures, heatmaps, keypoints.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -6,18 +6,13 @@ which colour-blind readers can tell apart; markers differ in shape, too.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Ellipse
 from torch import Tensor
-
-from ..functional.encode import QUANTISERS, quantise_points
 
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
@@ -159,45 +154,6 @@ def overlay_heatmap(
     return ax
 
 
-def draw_covariances(
-    ax: Axes,
-    points: np.ndarray,
-    covariances: np.ndarray,
-    color: str = COLORS[4],
-) -> Axes:
-    """Draw ellipses of one standard deviation round points.
-
-    Args:
-        ax (Axes): Where to draw.
-        points (np.ndarray): Points (x, y) in px of the axes, (K, 2).
-        covariances (np.ndarray): In the square of these px, (K, 2, 2), x
-            first. One that is not finite is left out: nothing is known.
-        color (str): Of the lines.
-
-    Returns:
-        Axes: ``ax``.
-    """
-    for point, covariance in zip(points, covariances):
-        if not np.isfinite(covariance).all():
-            continue
-        variances, directions = np.linalg.eigh(covariance)
-        width, height = 2 * np.sqrt(np.maximum(variances, 0))
-        right, down = directions[:, 0]
-        x, y = point
-        ax.add_patch(
-            Ellipse(
-                (x, y),
-                width,
-                height,
-                angle=np.degrees(np.arctan2(down, right)),
-                fill=False,
-                edgecolor=color,
-                linewidth=1.2,
-            )
-        )
-    return ax
-
-
 def draw_skeleton(
     ax: Axes,
     keypoints: np.ndarray,
@@ -236,46 +192,4 @@ def draw_skeleton(
     ax.plot(*keypoints[shown].T, linestyle='', **dots)
     if label is not None:
         ax.plot([], [], linestyle, label=label, **dots)
-    return ax
-
-
-def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
-    """Draw the grid points of biased encoding (the paper's Fig. 4).
-
-    Args:
-        ax (Axes): Where to draw.
-        point (Sequence[float]): The keypoint (x, y) in heatmap px.
-
-    Returns:
-        Axes: ``ax``.
-    """
-    x, y = point
-    left, top = np.floor(x), np.floor(y)
-    for i, name in enumerate(QUANTISERS):
-        to_x, to_y = quantise_points(torch.tensor(point), name).tolist()
-        error = math.hypot(to_x - x, to_y - y)
-        ax.annotate(
-            '',
-            xy=(to_x, to_y),
-            xytext=(x, y),
-            arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
-        )
-        ax.plot(
-            to_x,
-            to_y,
-            linestyle='',
-            marker=MARKERS[i],
-            markersize=15 - 4 * i,
-            color=COLORS[i],
-            label=f'{name}: off by {error:.2f} px',
-        )
-    ax.plot(x, y, 'k*', markersize=15, label='keypoint (unbiased)')
-    ax.set_xlim(left - 1.5, left + 2.5)
-    ax.set_ylim(top + 2.5, top - 1.5)
-    ax.set_xticks(np.arange(left - 1, left + 3))
-    ax.set_yticks(np.arange(top - 1, top + 3))
-    ax.grid(True, color='0.8')
-    ax.set_aspect('equal')
-    ax.set_xlabel('x (heatmap px)')
-    ax.set_ylabel('y (heatmap px)')
     return ax

@@ -6,6 +6,7 @@ from .arguments import (
     add_cfg_options,
     add_common_arguments,
     add_run_arguments,
+    parse_cfg_options,
 )
 from .checks import (
     check_annotations,
@@ -42,6 +43,7 @@ __all__ = [
     'explain_downloads',
     'head_decoder',
     'load_config',
+    'parse_cfg_options',
     'prepare',
     'read_config',
     'run_tool',

@@ -1,9 +1,12 @@
 """Arguments that tools share, as MMPose's tools have them."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import DictAction
+
+from .errors import UserError
 
 
 class _KeyValuePairs(DictAction):
@@ -79,3 +82,23 @@ def add_cfg_options(
         help=f'settings that replace those of {of}, as key=value; '
         'lists as key="[a,b]" or key=a,b, without blanks',
     )
+
+
+def parse_cfg_options(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Parse the values of ``--cfg-options``, as MMEngine's action does.
+
+    For tools that read their command line before anything is imported.
+
+    Args:
+        pairs: Such as ``['codec.sigma=2']``; None for no option.
+
+    Raises:
+        UserError: If one is no pair.
+    """
+    for pair in pairs or []:
+        if '=' not in pair:
+            raise UserError(f'--cfg-options: key=value expected: {pair!r}')
+    parsed = argparse.Namespace()
+    action = DictAction(['--cfg-options'], 'options')
+    action(argparse.ArgumentParser(), parsed, list(pairs or []))
+    return parsed.options

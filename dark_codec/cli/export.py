@@ -7,10 +7,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from mmpose.apis import init_model
 from mmpose.apis.inference import dataset_meta_from_config
-from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import KEYPOINT_CODECS
 
 from .. import DARKCodec
@@ -26,6 +24,7 @@ from ..deployment import (
 )
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
+from ..openmmlab.engine.weights import load_weights
 from .checks import check_checkpoint, describe_bad_metainfo
 from .config import carry_codec
 from .errors import UserError
@@ -92,7 +91,11 @@ def build_estimator(
     metainfo = _metainfo_of(cfg)
     if checkpoint is not None:
         warn_of_another_codec(cfg, check_checkpoint(checkpoint))
-        metainfo = _load(model, checkpoint) or metainfo
+        try:
+            loaded = load_weights(model, checkpoint)
+        except (OSError, ValueError) as error:
+            raise UserError(str(error)) from error
+        metainfo = loaded.get('meta', {}).get('dataset_meta') or metainfo
     # as in MMPose, the model's own wins
     metainfo = model.metainfo or metainfo
     flip_indices = None
@@ -139,17 +142,6 @@ def _metainfo_of(cfg: Config) -> dict:
         dataset = dataset['dataset']
     inner = Config(dict(train_dataloader=dict(dataset=dataset)))
     return dataset_meta_from_config(inner) or {}
-
-
-def _load(model: TopdownPoseEstimator, path: str) -> dict | None:
-    """Load all weights, and return the metainfo stored with them."""
-    try:
-        checkpoint = load_checkpoint(
-            model, path, map_location='cpu', strict=True
-        )
-    except Exception as error:  # torch has one for every way to fail
-        raise UserError(f'the checkpoint {path}: {error}') from error
-    return checkpoint.get('meta', {}).get('dataset_meta')
 
 
 def export_checked(

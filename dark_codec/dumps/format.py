@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from .exact_json import from_json, to_json
+import numpy as np
 
-FORMAT, VERSION = 'dark_codec heatmap dump', 1
+FORMAT, VERSION = 'dark_codec heatmap dump', 2
 INFO_FILE, CONFIG_FILE = 'dump.json', 'config.py'
+# fields that may differ between the runs that write one dump
+NOT_COMPARED = ('checkpoint', 'software', 'dataset_meta')
+# of MMPose's metainfo: JSON turns them into lists
+_ARRAYS = {
+    'keypoint_colors': np.uint8,
+    'skeleton_link_colors': np.uint8,
+    'dataset_keypoint_weights': np.float32,
+    'sigmas': np.float32,
+}
 
 
 class DumpError(ValueError):
@@ -29,8 +41,8 @@ class DumpInfo:
         flip_test (bool): Whether the maps are means over a flip test.
         shift_heatmap (bool): Whether it shifted the flipped maps by 1 px.
         num_samples (int): Of the test set.
-        shard_size (int): Samples a shard; the last one may have fewer.
-        batch_size (int): Samples a batch of the network.
+        shard_size (int): Samples per shard; the last one may have fewer.
+        batch_size (int): Samples per batch of the network.
         dataset_meta (dict): The dataset's ``metainfo``.
         config_hash (dict): SHA-256 of the parts of the config that the
             content follows from.
@@ -59,6 +71,17 @@ class DumpInfo:
         """Number of files of the complete dump."""
         return -(-self.num_samples // self.shard_size)
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what all runs that write this dump have in common."""
+        compared = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in NOT_COMPARED
+        }
+        text = as_json(compared, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def shard_index(self, number: int) -> range:
         """Return the indices in the dataset of a shard's samples."""
         start = number * self.shard_size
@@ -66,7 +89,25 @@ class DumpInfo:
 
     def to_json(self) -> str:
         """Return the text of ``dump.json``."""
-        return to_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
+        return as_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
+
+
+def as_json(value: Any, **options: Any) -> str:
+    """Write JSON: arrays and tuples as lists, numpy's scalars as numbers.
+
+    Raises:
+        TypeError: If it holds anything else.
+    """
+    return json.dumps(value, default=_listed, **options)
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(
+        'a dump holds numbers, text, arrays, lists and dicts; '
+        f'got {type(value).__name__}: {value!r:.80}'
+    )
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -85,7 +126,7 @@ def read_info(folder: str | Path) -> DumpInfo:
     """
     path = Path(folder) / INFO_FILE
     try:
-        found = from_json(path.read_text())
+        found = json.loads(path.read_text())
         known = found.pop('format'), found.pop('version')
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DumpError(
@@ -96,6 +137,22 @@ def read_info(folder: str | Path) -> DumpInfo:
     if known != (FORMAT, VERSION) or set(found) != names:
         raise DumpError(
             f'{path} is of format {known}, but this version of dark_codec '
-            f'reads {(FORMAT, VERSION)}: dump again'
+            f'reads {(FORMAT, VERSION)}: dump again into a new folder, with '
+            'tools/analysis_tools/dump_heatmaps.py'
         )
+    for name in ('input_size', 'heatmap_size'):
+        found['codec'][name] = tuple(found['codec'][name])
+    found['dataset_meta'] = _metainfo(found['dataset_meta'])
     return DumpInfo(**found)
+
+
+def _metainfo(stored: dict) -> dict:
+    """Return MMPose's metainfo as its datasets hold it."""
+    metainfo = dict(stored)
+    if 'keypoint_id2name' in stored:
+        names = stored['keypoint_id2name'].items()
+        metainfo['keypoint_id2name'] = {int(i): name for i, name in names}
+    for name, dtype in _ARRAYS.items():
+        if stored.get(name) is not None:
+            metainfo[name] = np.array(stored[name], dtype)
+    return metainfo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,6 @@ from torch import Tensor, nn
 
 from ..functional import input_to_heatmap
 from ..openmmlab.decoding import image_to_input
-from .exact_json import from_json
 from .format import (
     CONFIG_FILE,
     DumpError,
@@ -37,6 +37,7 @@ _DAMAGE = (
     KeyError,
     ValueError,
 )
+_RENEW = 'dump again into the same folder, which renews this file'
 
 
 class FlipPoints(NamedTuple):
@@ -63,13 +64,33 @@ class Shard:
     """Some consecutive samples of a dump; arrays are read on demand.
 
     Args:
-        path (Path): Its file.
+        folder (Path): Of the dump.
+        number (int): Of the shard.
         info (DumpInfo): Of the dump.
     """
 
-    def __init__(self, path: Path, info: DumpInfo) -> None:
-        self.path = path
+    def __init__(self, folder: Path, number: int, info: DumpInfo) -> None:
+        self.path = shard_path(folder, number)
+        self.number = number
         self.info = info
+
+    def check(self) -> None:
+        """Check that this is the shard of that number of that dump.
+
+        Raises:
+            DumpError: If it is another one, or damaged.
+        """
+        if str(self.read('dump')) != self.info.hash:
+            wrong = 'is of another dump'
+        elif self.read('number') != self.number:
+            wrong = f'is shard {self.read("number")} under another name'
+        elif not np.array_equal(
+            self.index, self.info.shard_index(self.number)
+        ):
+            wrong = 'holds other samples than its number says'
+        else:
+            return
+        raise DumpError(f'{self.path} {wrong}: {_RENEW}')
 
     def read(self, name: str) -> np.ndarray:
         """Read one array of the file.
@@ -98,8 +119,7 @@ class Shard:
                 yield archive
         except _DAMAGE as error:
             raise DumpError(
-                f'{self.path} is damaged ({error}): dump again into the same '
-                'folder, which renews this file'
+                f'{self.path} is damaged ({error}): {_RENEW}'
             ) from error
 
     @cached_property
@@ -111,7 +131,8 @@ class Shard:
         """Return maps that decode as the predicted ones, (n, K, H, W).
 
         These are the predicted maps, or their patches in maps that are zero
-        elsewhere; :func:`check_decoder` checks whether a decoder can use them.
+        elsewhere; :meth:`HeatmapDump.check_decoder` checks whether a decoder
+        can use them.
         """
         if self.info.kind == 'full':
             maps = self.read('heatmaps').astype(np.float32, copy=False)
@@ -134,7 +155,7 @@ class Shard:
         Each a dict of the metainfo, such as ``img_id``, and of
         ``gt_instances``, a dict of arrays (1, ...).
         """
-        samples = from_json(self.read('samples').tobytes())
+        samples = json.loads(self.read('samples').tobytes())
         for name in self.names():
             field, _, key = name.partition('.')
             if not key:
@@ -172,15 +193,17 @@ class Shard:
 class _Shards(Sequence):
     """Sequence of shards that are made on demand, not kept in memory."""
 
-    def __init__(self, paths: list[Path], info: DumpInfo) -> None:
-        self._paths = paths
+    def __init__(self, folder: Path, info: DumpInfo) -> None:
+        self._folder = folder
         self._info = info
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return self._info.num_shards
 
     def __getitem__(self, number: Any) -> Any:
-        return Shard(self._paths[number], self._info)
+        # a range knows negative numbers, and where it ends
+        number = range(len(self))[number]
+        return Shard(self._folder, number, self._info)
 
 
 class HeatmapDump:
@@ -193,7 +216,8 @@ class HeatmapDump:
         folder (str | Path): Of the dump.
 
     Raises:
-        DumpError: If it is no dump, or not complete.
+        DumpError: If it is no dump, not complete, or has a shard of another
+            dump.
 
     Attributes:
         info (DumpInfo): What is the same for all samples.
@@ -203,10 +227,8 @@ class HeatmapDump:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.info = read_info(folder)
-        paths = [
-            shard_path(self.folder, number)
-            for number in range(self.info.num_shards)
-        ]
+        self.shards: Sequence[Shard] = _Shards(self.folder, self.info)
+        paths = [shard.path for shard in self.shards]
         missing = [path.name for path in paths if not path.exists()]
         if missing:
             raise DumpError(
@@ -214,15 +236,28 @@ class HeatmapDump:
                 f'shards are missing, such as {missing[0]}; dump again into '
                 'the same folder to resume it'
             )
-        self.shards: Sequence[Shard] = _Shards(paths, self.info)
+        for shard in self.shards:
+            shard.check()
 
     def __len__(self) -> int:
         return self.info.num_samples
 
     @cached_property
     def config(self) -> Config:
-        """Config of the run that made it; reading runs its imports."""
-        return Config.fromfile(self.folder / CONFIG_FILE)
+        """Config of the run that made it; reading runs its imports.
+
+        Raises:
+            DumpError: If it cannot be read.
+        """
+        path = self.folder / CONFIG_FILE
+        try:
+            return Config.fromfile(path)
+        except (OSError, SyntaxError, ImportError) as error:
+            raise DumpError(
+                f'{path}, the config of the dump, cannot be read ({error}): '
+                'dump again into the same folder, which writes it if it is '
+                'missing'
+            ) from error
 
     def check_decoder(self, decoder: nn.Module) -> None:
         """Check that the dump holds what a decoder reads.

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
 from ..openmmlab.decoding import codec_config
 from ..openmmlab.engine.progress import Progress
+from ..openmmlab.engine.weights import load_weights
 from ..version import __version__
-from .format import DumpInfo
+from .format import DumpError, DumpInfo
 from .hook import DumpHook
 from .patches import patch_radius
-from .writer import check_folder, missing_shards
-
-DTYPES = ('float32', 'float16')
+from .writer import check_folder, missing_shards, write_head
 
 
 def hash_config(cfg: Config) -> dict[str, str]:
@@ -75,8 +75,8 @@ def plan_dump(
             :func:`dark_codec.apply_codec`.
         config_hash (dict[str, str]): From :func:`hash_config`.
         kind (str): ``'patch'`` or ``'full'``.
-        dtype (str): One of :data:`DTYPES`.
-        shard_size (int): Samples a file; rounded up to whole batches.
+        dtype (str): ``'float32'`` or ``'float16'``.
+        shard_size (int): Samples per file; rounded up to whole batches.
 
     Raises:
         ValueError: If the model does not predict Gaussian heatmaps.
@@ -121,14 +121,17 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
         info (DumpInfo): From :func:`plan_dump`.
 
     Raises:
-        DumpError: If the folder holds something else.
+        DumpError: If the folder holds something else, or the checkpoint
+            another network's weights.
     """
     folder = Path(folder)
     check_folder(folder, info)
     missing = missing_shards(folder, info)
-    if not missing:
-        return
     config = cfg.pretty_text
+    if not missing:
+        if is_main_process():
+            write_head(folder, info, config)
+        return
     cfg.model.setdefault('test_cfg', {}).update(output_heatmaps=True)
     cfg.test_evaluator = []  # a part of the test set cannot be scored
     # update() would merge the keys of two samplers
@@ -140,6 +143,13 @@ def dump_heatmaps(cfg: Config, folder: str | Path, info: DumpInfo) -> None:
     logger = dict(type='LoggerHook', interval=sys.maxsize)
     cfg.setdefault('default_hooks', {})['logger'] = logger
     runner = Runner.from_cfg(cfg)
+    model = runner.model
+    try:
+        load_weights(
+            model.module if is_model_wrapper(model) else model, cfg.load_from
+        )
+    except ValueError as error:
+        raise DumpError(str(error)) from error
     progress = Progress('Predicting') if is_main_process() else None
     runner.register_hook(DumpHook(folder, info, config, progress))
     with progress or nullcontext():

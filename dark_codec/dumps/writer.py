@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,20 @@ from ..openmmlab.engine.atomic_backend import (
     AtomicLocalBackend,
     remove_unfinished,
 )
-from .exact_json import to_json
 from .format import (
     CONFIG_FILE,
     INFO_FILE,
+    NOT_COMPARED,
     DumpError,
     DumpInfo,
+    as_json,
     read_info,
     shard_path,
 )
 from .patches import cut_patches
-from .reader import FlipPoints
+from .reader import FlipPoints, Shard
 
-# fields that may differ between the runs of one dump
-_FREE = ('checkpoint', 'software')
+_ARRAYS = (np.ndarray, np.generic)
 
 
 def check_folder(folder: Path, info: DumpInfo) -> None:
@@ -74,7 +76,10 @@ def _compared(there: DumpInfo, now: DumpInfo) -> list[tuple[str, Any, Any]]:
         old, new = getattr(there, name), getattr(now, name)
         if name == 'config_hash':
             pairs += [(key, old.get(key), value) for key, value in new.items()]
-        elif name not in (*_FREE, 'dataset_meta'):
+        elif name == 'codec':
+            # what is a tuple now came back as a list
+            pairs.append((name, *(json.loads(as_json(x)) for x in (old, new))))
+        elif name not in NOT_COMPARED:
             pairs.append((name, old, new))
     return pairs
 
@@ -85,7 +90,7 @@ def _short(value: Any) -> str:
 
 
 def write_head(folder: Path, info: DumpInfo, config: str) -> None:
-    """Write the shared files, and remove unfinished ones of a killed run.
+    """Write the shared files that are missing; remove unfinished ones.
 
     Args:
         folder (Path): Of the dump; made if need be.
@@ -93,37 +98,37 @@ def write_head(folder: Path, info: DumpInfo, config: str) -> None:
         config (str): Of the run, as a config file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(folder)
-    if not (folder / INFO_FILE).exists():
-        backend = AtomicLocalBackend()
+    remove_unfinished(folder)  # of a run that was killed
+    backend = AtomicLocalBackend()
+    new = not (folder / INFO_FILE).exists()
+    if new or not (folder / CONFIG_FILE).exists():
         backend.put_text(config, folder / CONFIG_FILE)
+    if new:
         backend.put_text(info.to_json(), folder / INFO_FILE)
 
 
 def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
-    """Return the numbers of absent or damaged shards, in order."""
-    return [
-        number
-        for number in range(info.num_shards)
-        if not _is_whole(shard_path(folder, number))
-    ]
+    """Return the numbers of absent, damaged or foreign shards, in order."""
+    shards = [Shard(folder, number, info) for number in range(info.num_shards)]
+    return [shard.number for shard in shards if not _is_whole(shard)]
 
 
-def _is_whole(path: Path) -> bool:
-    if not path.exists():
+def _is_whole(shard: Shard) -> bool:
+    if not shard.path.exists():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        damaged = str(error)
-    if damaged:
-        print_log(
-            f'{path} is damaged ({damaged}) and will be renewed',
-            logger='current',
-            level=30,
-        )
-    return not damaged
+        shard.check()
+        with zipfile.ZipFile(shard.path) as archive:
+            if not archive.testzip():
+                return True
+    except (DumpError, zipfile.BadZipFile, OSError, EOFError):
+        pass
+    print_log(
+        f'{shard.path} is damaged, or of another dump, and will be renewed',
+        logger='current',
+        level=WARNING,
+    )
+    return False
 
 
 def write_shard(
@@ -148,8 +153,11 @@ def write_shard(
     Raises:
         TypeError: If the metainfo holds what a dump cannot.
     """
-    index = np.array(info.shard_index(number), dtype=np.int64)
-    arrays: dict[str, np.ndarray] = dict(index=index)
+    arrays: dict[str, np.ndarray] = dict(
+        dump=np.array(info.hash),
+        number=np.array(number),
+        index=np.array(info.shard_index(number), dtype=np.int64),
+    )
     if info.patch_radius is None:
         arrays['heatmaps'] = maps
     else:
@@ -165,13 +173,13 @@ def write_shard(
 
 
 def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
-    """Stack fields of one shape and dtype; pack the others as JSON."""
+    """Stack arrays of one shape and dtype; pack the rest as JSON."""
     rows = [_fields(sample) for sample in samples]
     arrays: dict[str, np.ndarray] = {}
     for name, first in rows[0].items():
         column: list[Any] = [row.get(name) for row in rows]
-        if isinstance(first, np.ndarray) and all(
-            isinstance(value, np.ndarray)
+        if isinstance(first, _ARRAYS) and all(
+            isinstance(value, _ARRAYS)
             and (value.shape, value.dtype) == (first.shape, first.dtype)
             for value in column
         ):
@@ -183,7 +191,7 @@ def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
             target = sample if field == 'metainfo' else sample[field]
             if name not in arrays:
                 target[key] = value
-    text = to_json(rest).encode()
+    text = as_json(rest).encode()
     return dict(arrays, samples=np.frombuffer(text, np.uint8))
 
 

@@ -79,8 +79,10 @@ def pick(heatmaps: Tensor) -> Kernel | None:
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
         name = BY_DEVICE.get(heatmaps.device.type)
-        kernel = load(name) if name is not None else None
-        if name is not None and isinstance(kernel, ImportError):
+        if name is None:
+            return None
+        kernel = load(name)
+        if isinstance(kernel, ImportError):
             _log_missing(name, kernel)
             return None
         return kernel

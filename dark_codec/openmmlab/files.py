@@ -42,7 +42,7 @@ def tool_path(name: str) -> str:
 
     Args:
         name: File name or end of the path below ``tools``: ``train.py``,
-            ``analysis_tools/get_flops.py``, ``dist_train.sh``.
+            ``analysis_tools/dump_heatmaps.py``, ``dist_train.sh``.
 
     Returns:
         The absolute path.

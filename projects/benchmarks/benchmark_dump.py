@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import dark_codec  # noqa: I001  before MMPose: its shims
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
-from xtcocotools.cocoeval import COCOeval
 
+from dark_codec import __version__  # before MMPose, for its shims
 from dark_codec.analysis.comparison import decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
-from dark_codec.analysis.resampling import CocoResampler
-from dark_codec.cli import UserError, run_tool
+from dark_codec.cli import UserError
 from dark_codec.dumps.format import DumpError, DumpInfo
 from dark_codec.dumps.patches import patch_radius
 from dark_codec.dumps.reader import FlipPoints, HeatmapDump
@@ -42,8 +36,10 @@ from dark_codec.dumps.writer import (
 from dark_codec.openmmlab.engine.progress import track
 from projects.shared_data import REAL_HEATMAPS, load
 
+# isort: split
+from mmpose.structures import PoseDataSample
+
 KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
-IMAGES, DETECTIONS = 5000, 21  # of COCO val; detections an image
 DECODERS = {name: SHORT[name] for name in ('argmax', 'dark-max', 'fit')}
 
 
@@ -70,7 +66,7 @@ def plan(people: int) -> DumpInfo:
         config_hash={},
         checkpoint='none',
         checkpoint_hash='none',
-        software=dict(dark_codec=dark_codec.__version__),
+        software=dict(dark_codec=__version__),
     )
 
 
@@ -131,36 +127,18 @@ def timed(what: str) -> Iterator[None]:
     print(f'{what}: {time.process_time() - start:.2f} s', flush=True)
 
 
-def draw_of_coco(rng: np.random.Generator) -> None:
-    """Time one bootstrap draw of COCO's AP, from random matches."""
-    coco_eval = COCOeval(iouType='keypoints')
-    params = coco_eval.params
-    params.imgIds, params.catIds = list(range(IMAGES)), [1]
-    shape = len(params.iouThrs), DETECTIONS
-    coco_eval.evalImgs = [
-        dict(
-            dtScores=rng.random(DETECTIONS).tolist(),
-            dtMatches=np.where(rng.random(shape) < 0.1, 1, -1),
-            dtIgnore=np.zeros(shape, bool),
-            gtIgnore=np.zeros(rng.integers(0, 4)),
-        )
-        for _ in range(IMAGES * len(params.areaRng))
-    ]
-    resample = CocoResampler(coco_eval, [''] * 10)
-    drawn = rng.integers(0, IMAGES, IMAGES)
-    with timed(f'one draw of AP, {IMAGES} images of {DETECTIONS} detections'):
-        resample(drawn)
-
-
 def memory() -> str:
     """The most that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
     return f'{peak * 1024 / 1e9:.2f} GB'
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Size and speed of dumps')
+    parser = argparse.ArgumentParser(
+        'python -m projects.benchmarks dump',
+        description='Size and speed of dumps',
+    )
     parser.add_argument(
         '--out', type=Path, required=True, help='folder for the dump'
     )
@@ -173,15 +151,15 @@ def parse_args() -> argparse.Namespace:
         default=REAL_HEATMAPS,
         help='the heatmaps (default: %(default)s)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.people < 1:
         parser.error(f'--people must be positive, got {args.people}')
     return args
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     """Write, read, and print what it took."""
-    args = parse_args()
+    args = parse_args(argv)
     torch.set_num_threads(1)
     init_default_scope('mmpose')
     info = plan(args.people)
@@ -211,8 +189,3 @@ def main() -> None:
         for shard in dump.shards:
             assert shard.samples
     print(f'most memory: {memory()}')
-    draw_of_coco(np.random.default_rng(0))
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import onnx
 import onnxruntime
 
 from dark_codec.analysis.machine import describe_machine
-from dark_codec.analysis.markdown import markdown
-from dark_codec.cli import add_cfg_options, read_config, run_tool
+from dark_codec.analysis.report import markdown
+from dark_codec.cli import add_cfg_options, read_config
 from dark_codec.cli.export import (
     build_codec,
     build_estimator,
@@ -32,17 +30,18 @@ from dark_codec.deployment import (
     session_of,
     subgraph,
 )
-from projects.benchmarks.contestants import DECODERS, OURS, Contestant
+from projects.benchmarks.methods import DECODERS
 from projects.benchmarks.timing import Timing, time_in_turns
 
 NETWORK, ALONE = 'network', 'alone'
 NAMES = [name for name in DECODERS if 'covariance' not in name]
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Time decoders inside ONNX graphs'
+        'python -m projects.benchmarks onnx',
+        description='Time decoders inside ONNX graphs',
     )
     parser.add_argument('config', help='a config file with a DARKCodec')
     parser.add_argument(
@@ -67,7 +66,7 @@ def parse_args() -> argparse.Namespace:
         '--threads', type=int, default=1, help='of onnxruntime (default: 1)'
     )
     add_cfg_options(parser)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     for name, least in (('turns', 2), ('threads', 1)):
         if getattr(args, name) < least:
             parser.error(f'--{name} must be {least} at least')
@@ -95,41 +94,31 @@ def measure(
     turns: int,
 ) -> dict[str, Timing]:
     """Time graphs side by side; each takes those of the inputs it knows."""
-    contestants = []
+    calls = {}
     for name, graph in graphs.items():
         session = session_of(graph, threads)
         given = {node.name: inputs[node.name] for node in graph.graph.input}
-        contestants.append(
-            Contestant(name, OURS, lambda s=session, g=given: s.run(None, g))
-        )
-    return time_in_turns(contestants, 'cpu', turns)
+        calls[name] = lambda s=session, g=given: s.run(None, g)
+    return time_in_turns(calls, turns)
 
 
 def print_table(batch: int, timings: dict[str, Timing]) -> None:
     """Medians and quartiles in milliseconds, and shares of the network."""
     network = timings[NETWORK].median
     header = [f'batch {batch}', 'one graph, ms', 'decoder alone, ms', 'share']
-    rows = [[NETWORK, _cell(timings[NETWORK]), '', '']]
+    rows = [[NETWORK, str(timings[NETWORK]), '', '']]
     for name in timings:
         if f'{name}, {ALONE}' not in timings:
             continue
         alone = timings[f'{name}, {ALONE}']
         share = f'{100 * alone.median / network:.2f} %'
-        rows.append([name, _cell(timings[name]), _cell(alone), share])
+        rows.append([name, str(timings[name]), str(alone), share])
     print('\n' + markdown(header, rows))
 
 
-def _cell(timing: Timing) -> str:
-    low, median, high = (
-        f'{1000 * seconds:.3g}'
-        for seconds in (timing.low, timing.median, timing.high)
-    )
-    return f'{median} [{low}, {high}]'
-
-
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     """Export, measure, and print a table for each batch size."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = read_config(args.config, args.cfg_options)
     settings = codec_settings(cfg, None)
     module, _ = build_estimator(cfg, args.checkpoint, flip=False, uint8=False)
@@ -155,12 +144,8 @@ def main() -> None:
         inputs = dict(image=image, heatmaps=heatmaps)
         timings = measure(graphs, inputs, args.threads, args.turns)
         print_table(batch, timings)
-        results[batch] = {name: vars(timings[name]) for name in timings}
+        results[batch] = {name: timings[name]._asdict() for name in timings}
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         found = dict(machine=machine, config=args.config, seconds=results)
         args.out.write_text(json.dumps(found, indent=1))
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,26 +1,20 @@
-"""Cases that are decoded and encoded in the benchmark."""
+"""The heatmaps that are decoded, and the keypoints that are encoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-# (W, H): those of inputs of 128x96, 256x192 and 384x288
+# (W, H) of inputs of 128x96, 256x192 and 384x288; what large models predict
 SIZES = ((24, 32), (48, 64), (72, 96))
-BODY, FACE, WHOLE_BODY = 17, 68, 133
-SHAPES = (*((size, BODY) for size in SIZES), (SIZES[1], WHOLE_BODY))
-# one more for the plot of cost over keypoints
-FULL_SHAPES = (*SHAPES, (SIZES[1], FACE))
+LARGE = (192, 256)
+# Sigma in heatmap px, and the kernel size that MMPose pairs with it
+SIGMAS = {SIZES[0]: 1.0, SIZES[1]: 2.0, SIZES[2]: 3.0, LARGE: 6.0}
+KERNELS = {1.0: 3, 2.0: 11, 3.0: 17, 6.0: 35}
 BATCHES = (1, 16, 64)
-# as large foundation models predict them: 308 keypoints, sigma 6, one person
-LARGE, LARGE_KEYPOINTS, LARGE_SIGMA = (192, 256), 308, 6.0
-# predicted by a COCO network for photographs, see shared_data.py
-REAL = 'heatmaps/lsp_test_first250_coco12.npz'
-SYNTHETIC = 'synthetic'
-STRIDE = 4
 NOISE = 0.03
 
 
@@ -29,84 +23,69 @@ class Case:
     """A batch of heatmaps.
 
     Attributes:
-        size (tuple[int, int]): Heatmap size (W, H).
+        size (tuple[int, int]): Heatmap size (W, H); inputs are 4 times that.
         keypoints (int): Keypoints per sample, K.
         batch (int): Samples, B.
-        maps (str): ``'synthetic'``, or the file of real ones.
+        archive (Path, optional): Predicted heatmaps to take in place of
+            Gaussians with noise, with their truth.
     """
 
     size: tuple[int, int]
     keypoints: int
     batch: int
-    maps: str = SYNTHETIC
+    archive: Path | None = None
 
     @property
     def sigma(self) -> float:
-        """The paper's, in heatmap px: 1, 2 and 3; 6 for the large maps."""
-        return LARGE_SIGMA if self.size == LARGE else self.size[1] / 32
+        """Standard deviation of the targets in heatmap px."""
+        return SIGMAS[self.size]
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Input size (w, h)."""
+        return 4 * self.size[0], 4 * self.size[1]
 
     @property
     def title(self) -> str:
         """Such as ``'17 x 64x48'``."""
         width, height = self.size
-        real = '' if self.maps == SYNTHETIC else ', real heatmaps'
+        real = ', real heatmaps' if self.archive else ''
         return f'{self.keypoints} x {height}x{width}{real}'
-
-    @property
-    def blur_kernel_size(self) -> int:
-        """Kernel size that MMPose and DarkPose pair with that sigma."""
-        return {1: 3, 2: 11, 3: 17, 6: 35}[int(self.sigma)]
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Input size (w, h)."""
-        return self.size[0] * STRIDE, self.size[1] * STRIDE
 
     def centres(self) -> np.ndarray:
         """True positions in heatmap px, (B, K, 2), anywhere in the map."""
-        if self.maps != SYNTHETIC:
-            with np.load(self.maps) as arrays:
-                return arrays['gt'][: self.batch]
+        if self.archive:
+            return self._repeated('gt')
         rng = np.random.default_rng(0)
         high = np.subtract(self.size, 1)
         return rng.uniform(0, high, (self.batch, self.keypoints, 2))
 
     def heatmaps(self) -> np.ndarray:
-        """Gaussians with white noise, or real ones, (B, K, H, W), float32."""
-        if self.maps != SYNTHETIC:
-            with np.load(self.maps) as arrays:
-                return arrays['heatmaps'][: self.batch].astype(np.float32)
+        """Heatmaps (B, K, H, W), float32."""
+        if self.archive:
+            return self._repeated('heatmaps').astype(np.float32)
         width, height = self.size
         x, y = np.moveaxis(self.centres()[..., None, None], 2, 0)
-        across = np.arange(width) - x
-        down = np.arange(height)[:, None] - y
+        across, down = np.arange(width) - x, np.arange(height)[:, None] - y
         maps = np.exp(-(across**2 + down**2) / (2 * self.sigma**2))
         rng = np.random.default_rng(1)
         noise = rng.standard_normal(maps.shape, np.float32)
         return (maps + NOISE * noise).astype(np.float32)
 
+    def _repeated(self, key: str) -> np.ndarray:
+        """Return as many of the archive's samples as the batch has."""
+        with np.load(self.archive) as arrays:  # type: ignore[arg-type]
+            found = arrays[key]
+        return found[np.arange(self.batch) % len(found)]
+
 
 def all_cases(
-    shapes: Sequence[tuple[tuple[int, int], int]],
-    batches: Sequence[int],
-    data: Path,
-    large: bool,
-) -> Iterator[Case]:
-    """Every shape with every batch, real heatmaps, and large maps.
-
-    Args:
-        shapes (Sequence): Heatmap size (W, H) and number of keypoints.
-        batches (Sequence[int]): Samples, B.
-        data (Path): Folder with :data:`REAL`; where that is missing there
-            are no real heatmaps.
-        large (bool): Whether to end with the large maps.
-    """
-    for size, keypoints in shapes:
-        for batch in batches:
-            yield Case(tuple(size), keypoints, batch)
-    real = data / REAL
-    if real.is_file():
-        for batch in batches:
-            yield Case(SIZES[1], 12, batch, str(real))
-    if large:
-        yield Case(LARGE, LARGE_KEYPOINTS, 1)
+    batches: Sequence[int], archive: Path, quick: bool
+) -> list[Case]:
+    """Return every shape with every batch, real heatmaps, and large maps."""
+    shapes = [*((size, 17) for size in SIZES), (SIZES[1], 68), (SIZES[1], 133)]
+    if quick:
+        shapes = shapes[1:2]
+    cases = [Case(*shape, batch) for shape in shapes for batch in batches]
+    cases += [Case(SIZES[1], 12, batch, archive) for batch in batches]
+    return cases if quick else [*cases, Case(LARGE, 308, 1)]

@@ -1,153 +1,89 @@
-"""Measure time and memory.
-
-Contestants take turns, in an order that is drawn anew for each round, so
-that whatever else the machine does meets all of them. A turn is one call
-that is not timed, which finds the caches as the others have left them, and
-then as many as fill a few milliseconds, timed together.
-"""
+"""Time and memory of calls that are compared."""
 
 from __future__ import annotations
 
-import gc
 import random
 import statistics
-import time
 import tracemalloc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils.benchmark import Timer
 
-from projects.benchmarks.contestants import Contestant
-
-_TURN_SECONDS = 0.005
-_MOST_CALLS = 100
+TURN_SECONDS = 0.005
+MOST_CALLS = 100
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Seconds per call: median and quartiles over the turns."""
 
     median: float
     low: float
     high: float
-    turns: int
-    calls_a_turn: int
+
+    def __str__(self) -> str:
+        """Milliseconds: median [quartiles]."""
+        median, low, high = (f'{1000 * seconds:.3g}' for seconds in self)
+        return f'{median} [{low}, {high}]'
 
 
-def wait_for(device: str) -> None:
-    """Until an accelerator has done what it was told."""
-    if device != 'cpu':
-        getattr(torch, device).synchronize()
+def summary(values: list[float]) -> Timing:
+    """Return the median and the quartiles of at least two values."""
+    low, median, high = statistics.quantiles(values, n=4, method='inclusive')
+    return Timing(median, low, high)
 
 
 def time_in_turns(
-    contestants: Sequence[Contestant], device: str, turns: int
+    calls: Mapping[str, Callable[[], Any]], turns: int, threads: int = 1
 ) -> dict[str, Timing]:
-    """Measure all, side by side.
+    """Measure calls side by side.
+
+    They take turns, in an order that is drawn anew for each round, so that
+    whatever else the machine does meets all of them. A turn is as many calls
+    as fill a few milliseconds, after two that warm the caches up.
 
     Args:
-        contestants (Sequence[Contestant]): Who takes part.
-        device (str): Where they work.
+        calls (Mapping[str, Callable]): By name.
         turns (int): How often each has its turn, at least 2.
+        threads (int): Threads of torch. Defaults to 1.
     """
-    counts = {c.name: _calls_a_turn(c.call, device) for c in contestants}
-    times: dict[str, list[float]] = {c.name: [] for c in contestants}
-    order = list(contestants)
-    shuffle = random.Random(0).shuffle
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(turns):
-            shuffle(order)
-            for contestant in order:
-                contestant.call()
-                count = counts[contestant.name]
-                seconds = _timed(contestant.call, count, device)
-                times[contestant.name].append(seconds / count)
-    finally:
-        gc.enable()
-    return {
-        name: _summary(seconds, counts[name])
-        for name, seconds in times.items()
+    timers = {
+        name: Timer('call()', globals=dict(call=call), num_threads=threads)
+        for name, call in calls.items()
     }
+    numbers = {}
+    for name, timer in timers.items():
+        seconds = min(timer.timeit(1).mean for _ in range(2))
+        numbers[name] = max(1, min(MOST_CALLS, int(TURN_SECONDS / seconds)))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    order, rng = list(calls), random.Random(0)
+    for _ in range(turns):
+        rng.shuffle(order)
+        for name in order:
+            times[name].append(timers[name].timeit(numbers[name]).mean)
+    return {name: summary(seconds) for name, seconds in times.items()}
 
 
-def _timed(call: Callable[[], Any], count: int, device: str) -> float:
-    wait_for(device)
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    wait_for(device)
-    return time.perf_counter() - start
-
-
-def _calls_a_turn(call: Callable[[], Any], device: str) -> int:
-    """After a warm-up."""
-    call()
-    seconds = min(_timed(call, 1, device) for _ in range(2))
-    return max(1, min(_MOST_CALLS, round(_TURN_SECONDS / seconds)))
-
-
-def _summary(seconds: list[float], calls: int) -> Timing:
-    low, median, high = statistics.quantiles(seconds, n=4, method='inclusive')
-    return Timing(median, low, high, len(seconds), calls)
-
-
-class _Allocations(TorchDispatchMode):
-    """Sums what torch allocates, of which not all exists at one time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        known = {_storage(t).data_ptr() for t in _tensors((args, kwargs))}
-        for tensor in _tensors(result):
-            storage = _storage(tensor)
-            if storage.data_ptr() not in known:
-                self.total += storage.nbytes()
-        return result
-
-
-def _tensors(tree: Any) -> list[torch.Tensor]:
-    return [x for x in tree_leaves(tree) if isinstance(x, torch.Tensor)]
-
-
-def _storage(tensor: torch.Tensor) -> torch.UntypedStorage:
-    return tensor.untyped_storage()
-
-
-def extra_memory(call: Callable[[], Any], device: str) -> int | None:
+def extra_memory(call: Callable[[], Any], device: str) -> int:
     """Bytes that a call needs beside what it is given.
 
-    On the CPU, the most that Python and numpy hold at one time (OpenCV's
-    results are numpy's memory; its buffers are not counted), and all that
-    torch allocates. On CUDA, the most that torch holds at one time. Not
-    known on other devices.
+    On CUDA, the most that torch holds at one time. On the CPU, the most that
+    Python and numpy hold (OpenCV's results are numpy's memory, its buffers
+    are not counted), and all that torch's operators allocate.
     """
     call()
-    if device == 'cuda':
-        wait_for(device)
+    if device != 'cpu':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         call()
         return torch.cuda.max_memory_allocated() - before
-    if device != 'cpu':
-        return None
     tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
+    before = tracemalloc.get_traced_memory()[0]
+    call()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    with torch.profiler.profile(profile_memory=True) as profile:
         call()
-        peak = tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
-    with _Allocations() as allocations:
-        call()
-    return peak + allocations.total
+    allocated = [event.self_cpu_memory_usage for event in profile.events()]
+    return peak + sum(size for size in allocated if size > 0)

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from dark_codec.analysis.bootstrap import Estimate, bootstrap
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.decoder_study.scores import THRESHOLDS, score
 from projects.decoder_study.tables import absolute
 from projects.shared_data import Maps

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import matplotlib
 
 from dark_codec import GaussianFitDecoder, TaylorDecoder
-from dark_codec.analysis.markdown import fill, markdown
+from dark_codec.analysis.report import fill, markdown
 from dark_codec.analysis.visualization import COLORS, MARKERS
 from dark_codec.functional import encode_unbiased
 from dark_codec.openmmlab.engine.progress import track

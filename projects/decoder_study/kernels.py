@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.decoder_study.scores import THRESHOLDS, Scores, score, taylor
 from projects.decoder_study.tables import absolute, difference
 from projects.shared_data import Maps

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.decoder_study.covariance import Predicted
 from projects.decoder_study.tables import absolute, difference
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.report import fill
 
 PAGE = 'README.md'
 TABLES = 'every_kernel.md'

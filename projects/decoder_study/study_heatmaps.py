@@ -20,7 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dark_codec import GaussianFitDecoder
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.openmmlab.engine.progress import track
 from projects.decoder_study.covariance import predict, ranking_table
 from projects.decoder_study.kernels import compare, crossings, kernel_table

@@ -11,7 +11,7 @@ from dark_codec.analysis.bootstrap import (
     bootstrap,
     bootstrap_mean,
 )
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from projects.decoder_study.maps import (
     EXACT_SHIFT,
     MMPOSE_SHIFT,

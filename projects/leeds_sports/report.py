@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmengine.config import Config
 
-from dark_codec.analysis.markdown import markdown
 from dark_codec.analysis.prediction import (
     DARK,
     DECODERS,
@@ -27,6 +26,7 @@ from dark_codec.analysis.prediction import (
     predict,
     redecode,
 )
+from dark_codec.analysis.report import markdown
 from dark_codec.analysis.visualization import COLORS, draw_skeleton
 from dark_codec.cli import prepare
 from dark_codec.openmmlab.engine.logs import read_scalars

@@ -19,7 +19,7 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import track
 
-from dark_codec.analysis.markdown import fill, markdown
+from dark_codec.analysis.report import fill, markdown
 from projects.zoo_sweep.checks import ZOO, check_config
 
 PAGE = Path(__file__).with_name('README.md')

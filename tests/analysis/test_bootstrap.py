@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from dark_codec.analysis.bootstrap import bootstrap, bootstrap_mean
 
@@ -70,3 +71,28 @@ def test_bad_arguments(values, arguments, message):
 def test_arrays_must_be_of_the_same_images():
     with pytest.raises(ValueError, match=r'lengths \[3, 4\]'):
         bootstrap(np.dot, np.zeros(3), np.zeros(4))
+
+
+def test_scipy_gives_the_same_intervals(rng):
+    """Of the same draws; it takes no single image."""
+
+    def median(index, axis=-1):
+        return np.median(values[index], axis=axis)
+
+    def by_scipy(index):
+        return scipy.stats.bootstrap(
+            (index,),
+            median,
+            n_resamples=200,
+            vectorized=True,
+            method='percentile',
+            random_state=np.random.default_rng(3),
+        ).confidence_interval
+
+    values = rng.normal(size=40)
+    found = bootstrap(np.median, values, draws=200, seed=3)
+    expected = by_scipy(np.arange(40))
+    np.testing.assert_allclose(found[1:], expected, atol=1e-12)
+    with pytest.raises(ValueError, match='two or more observations'):
+        by_scipy(np.arange(1))
+    assert bootstrap(np.median, values[:1])[1:] == (values[0], values[0])

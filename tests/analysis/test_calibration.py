@@ -42,12 +42,12 @@ def test_reliability_curve(rng):
     scores = rng.uniform(0, 0.899, 20_000)
     happened = (rng.uniform(0, 1, 20_000) < scores).astype(float)
     curve = reliability(scores, happened, image)
-    assert curve.count.sum() == 20_000 and curve.count[-1] == 0
+    assert curve.number.sum() == 20_000 and curve.number[-1] == 0
     assert np.isnan(curve.measured.value[-1])
     assert np.isnan(curve.predicted[-1])
     for number in range(9):
         of_bin = (scores * 10).astype(int) == number
-        assert curve.count[number] == of_bin.sum()
+        assert curve.number[number] == of_bin.sum()
         mean = happened[of_bin].mean()
         assert curve.measured.value[number] == pytest.approx(mean)
         assert curve.predicted[number] == pytest.approx(scores[of_bin].mean())
@@ -70,7 +70,7 @@ def test_by_keypoint(rng):
     found = calibration_by_keypoint(scores, measured, keypoint)
     assert list(found) == [0, 3, 5]
     assert found[3] == calibration(scores[1::3], measured[1::3])
-    assert found[3].count == 20
+    assert found[3].number == 20
     assert found[3].score == pytest.approx(scores[1::3].mean())
 
 

@@ -1,4 +1,4 @@
-"""Heatmaps and covariances lie where they belong on a picture."""
+"""Heatmaps lie where they belong on a picture."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from dark_codec import DARKCodec
 from dark_codec.analysis.visualization import (
-    draw_covariances,
     draw_picture,
     line_style,
     overlay_heatmap,
@@ -50,28 +49,6 @@ def test_a_heatmap_lies_on_its_keypoint(ax, alignment):
     rows, columns = np.mgrid[:128, :96]
     centre = [(weight * c).sum() / weight.sum() for c in (columns, rows)]
     np.testing.assert_allclose(centre, point, atol=0.2)
-
-
-def test_ellipses_have_one_standard_deviation(ax, rng):
-    root = rng.normal(size=(3, 2, 2))
-    covariances = root @ root.transpose(0, 2, 1)
-    covariances[1] = [[np.inf, 0], [0, np.inf]]
-    points = rng.uniform(20, 60, (3, 2))
-    draw_covariances(ax, points, covariances)
-    assert len(ax.patches) == 2
-    for patch, i in zip(ax.patches, (0, 2)):
-        outline = patch.get_patch_transform().transform(
-            patch.get_path().vertices
-        )
-        off = outline[:-1] - points[i]
-        squares = np.einsum('pi,ij,pj->p', off, inverse(covariances[i]), off)
-        # of Bezier curves, every third vertex lies on the ellipse
-        np.testing.assert_allclose(squares[::3], 1, atol=1e-3)
-
-
-def inverse(matrix):
-    (a, b), (c, d) = matrix
-    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
 
 
 def test_twelve_lines_differ_in_what_a_grey_print_shows():

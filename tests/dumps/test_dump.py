@@ -1,9 +1,10 @@
-"""Dumps of heatmaps: the tool as users run it, and what it writes."""
+"""Dumps of heatmaps: the tool, and what it writes."""
 
 import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
 from tiny_run import (
     TOOLS,
-    call_all,
-    ended,
     environment,
-    forked,
     free_port,
     save_weights,
     write_config,
@@ -26,21 +24,22 @@ from tiny_run import (
 )
 
 from dark_codec import apply_codec
-from dark_codec.dumps.exact_json import from_json, to_json
+from dark_codec.cli import UserError
+from dark_codec.dumps.format import DumpError, as_json
 from dark_codec.dumps.patches import cut_patches, paste_patches
-from dark_codec.dumps.reader import DumpError, HeatmapDump
-from dark_codec.dumps.run import (
-    dump_heatmaps,
-    hash_config,
-    plan_dump,
-)
+from dark_codec.dumps.reader import HeatmapDump
+from dark_codec.dumps.run import dump_heatmaps, hash_config, plan_dump
 from dark_codec.dumps.writer import check_folder
 from dark_codec.functional import find_peaks
 from dark_codec.openmmlab.decoding import codec_config, decode
+from tools.analysis_tools.dump_heatmaps import main
 
 TOOL = 'analysis_tools/dump_heatmaps.py'
 FLIP = "model['test_cfg'] = dict(flip_test=True)\n"
-KILL = "custom_hooks = [dict(type='KillAtShard', name='shard_000002.npz')]\n"
+KILL = """
+custom_imports = dict(imports=['killed_training'])
+custom_hooks = [dict(type='KillAtShard', name='shard_000002.npz')]
+"""
 PEOPLE, SHARD = 8, 2
 LOCAL = [
     'ArgmaxDecoder',
@@ -73,7 +72,7 @@ WIDE = [
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Dumps by the tool, and what else it was asked."""
+    """Dumps by the tool, in the current folder."""
     folder = tmp_path_factory.mktemp('a run')
     data = write_data(folder / 'data', PEOPLE)
     config = write_config(folder / 'tiny.py', data, extra=FLIP)
@@ -89,26 +88,47 @@ def folder(tmp_path_factory):
     save_weights(config, folder / 'weights.pth')
     other = torch.load(folder / 'weights.pth', weights_only=False)
     torch.save(dict(other, meta=dict(epoch=1)), folder / 'other.pth')
-    tool = [TOOL, 'tiny.py', 'weights.pth', f'--shard-size={SHARD}']
-    full = [*tool, '--full']
-    jobs = {
-        'full': [*full, '--out=full'],
-        'killed': [TOOL, 'kill.py', *full[2:], '--out=killed'],
-        'resumed': [*full, '--out=killed'],
-        'again': [*full, '--out=full'],
-        'half': [*full, '--out=half', '--dtype=float16'],
-        'patch': [*tool, '--out=patch', '--dtype=float16'],
-        'other': [TOOL, 'tiny.py', 'other.pth', *full[3:], '--out=full'],
-        'other kind': [*tool, '--out=full'],
-        'occupied': [*tool, '--out=occupied'],
-        'a file': [*tool, '--out=tiny.py'],
-        'simcc': [TOOL, 'simcc.py', 'weights.pth', '--out=simcc'],
-    }
-    benchmark = ['../projects/benchmarks/benchmark_dump.py', '--out=bench']
-    for turn in ('writes', 'measures'):
-        jobs[turn] = [*benchmark, '--people=300']
-    call_all(jobs, folder)
-    return folder
+    del other['state_dict']['head.final_layer.bias']
+    torch.save(other, folder / 'less.pth')
+    write_config(
+        folder / 'wide.py', data, extra="model['backbone']['depth'] = 34\n"
+    )
+    save_weights(folder / 'wide.py', folder / 'wide.pth')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes: sums in the same order
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        dump('--full', '--out=full')
+        dump('--full', '--out=half', '--dtype=float16')
+        dump('--out=patch', '--dtype=float16')
+        yield folder
+    torch.set_num_threads(threads)
+
+
+def dump(*options, config='tiny.py', weights='weights.pth'):
+    main([config, weights, f'--shard-size={SHARD}', *options])
+
+
+TORCHRUN = ['-m', 'torch.distributed.run', '--nproc_per_node=2']
+
+
+def started(folder, out, config='tiny.py', launcher='none'):
+    """The tool in a process of its own, or in two."""
+    options = ['--full', f'--shard-size={SHARD}', f'--out={out}']
+    command = [TOOLS / TOOL, config, 'weights.pth', *options]
+    if launcher == 'pytorch':
+        torchrun = [*TORCHRUN, f'--master_port={free_port()}']
+        command = [*torchrun, *command, '--launcher=pytorch']
+    # where the hook of kill.py lies
+    path = f'{TOOLS.parent}:{TOOLS.parent / "tests"}'
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment(PYTHONPATH=path),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 def shards(path):
@@ -122,11 +142,8 @@ def maps_of(dump):
 
 @pytest.mark.parametrize('name', ['full', 'half', 'patch'])
 def test_the_tool_dumps_the_whole_test_set(folder, name):
-    code, output = ended(folder, name)
-    assert code == 0, output
-    assert f'{name} is complete: {PEOPLE} samples in 4 shards' in output
     dump = HeatmapDump(folder / name)
-    assert len(dump) == PEOPLE
+    assert len(dump) == PEOPLE and len(dump.shards) == 4
     index = np.concatenate([shard.index for shard in dump.shards])
     np.testing.assert_array_equal(index, np.arange(PEOPLE))
     annotations = json.loads((folder / 'data/people.json').read_text())
@@ -149,66 +166,124 @@ def test_labels_come_back_exactly(folder):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_what_the_dataset_says_comes_back(folder):
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(folder / 'tiny.py')
+    expected = DATASETS.build(cfg.test_dataloader.dataset).metainfo
+    found = HeatmapDump(folder / 'full').info.dataset_meta
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, np.ndarray):
+            assert found[name].dtype == value.dtype
+            np.testing.assert_array_equal(found[name], value)
+        elif name in ('flip_pairs', 'skeleton_links'):
+            assert [tuple(pair) for pair in found[name]] == value
+        else:
+            assert found[name] == value
+
+
+def test_the_files_need_no_code_of_ours(folder):
+    """JSON without tags, arrays without pickles."""
+    info = json.loads((folder / 'full/dump.json').read_text())
+    assert info['codec']['heatmap_size'] == [16, 16]
+    with np.load(folder / 'full/shard_000001.npz') as shard:
+        samples = json.loads(shard['samples'].tobytes())
+        assert shard['number'] == 1
+        assert shard['gt_instances.keypoints'].shape == (SHARD, 1, 17, 2)
+    assert len(samples) == SHARD
+    assert samples[0]['ori_shape'] == [128, 96]
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(TypeError, match='got object'):
+        as_json([object()])
+
+
 def test_what_was_killed_goes_on_to_the_same_dump(folder):
-    code, output = ended(folder, 'killed')
-    assert code == -9, output
-    code, output = ended(folder, 'resumed')
-    assert code == 0, output
+    result = started(folder, 'killed', config='kill.py')
+    assert result.returncode == -9, result.stderr
+    result = started(folder, 'killed')
+    assert result.returncode == 0, result.stderr
+    assert 'killed is complete: 8 samples in 4 shards' in result.stdout
     # of 4 batches the first run had stored two
-    assert 'Epoch(test) [2/2]' in output
+    assert 'Epoch(test) [2/2]' in result.stdout + result.stderr
     assert shards(folder / 'killed') == shards(folder / 'full')
     assert not list((folder / 'killed').glob('*.unfinished'))
 
 
-def test_a_whole_dump_is_not_made_again(folder):
-    code, output = ended(folder, 'again')
-    assert code == 0, output
-    assert 'Epoch(test)' not in output
-
-
-@pytest.mark.parametrize(
-    'name, expected',
-    [
-        ('other', 'holds another dump, which differs in checkpoint_hash'),
-        ('other kind', 'differs in kind (full there, patch now)'),
-        ('a file', '--out tiny.py'),
-        ('simcc', "DARKCodec cannot replace 'SimCCLabel'"),
-        ('occupied', 'other files than a heatmap dump, such as thesis.tex'),
-    ],
-)
-def test_a_folder_of_something_else_is_refused(folder, name, expected):
-    code, output = ended(folder, name)
-    assert code == 2, output
-    assert expected in output
-    assert 'Traceback' not in output
-
-
 def test_two_processes_dump_the_same(folder):
-    result = subprocess.run(
-        [
-            *(forked()['PYTHON_EXEC'], '-m', 'torch.distributed.run'),
-            *('--nproc_per_node=2', f'--master_port={free_port()}'),
-            *(TOOLS / TOOL, 'tiny.py', 'weights.pth', '--full'),
-            *(f'--shard-size={SHARD}', '--out=two', '--launcher=pytorch'),
-        ],
-        cwd=folder,
-        env=environment(**forked()),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    result = started(folder, 'two', launcher='pytorch')
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.count('two is complete') == 1
     assert shards(folder / 'two') == shards(folder / 'full')
 
 
-def test_the_benchmark_measures_what_it_wrote(folder, data_root):
-    code, output = ended(folder, 'writes')
-    assert code == 0, output
-    code, output = ended(folder, 'measures')
-    assert code == 0, output
-    assert '300 people, 2 shards: 0.003 GB' in output
-    assert re.search(r'one draw of AP, .*: 0\.\d+ s', output)
+def test_a_whole_dump_is_not_made_again(folder, capfd):
+    (folder / 'full/config.py').unlink()
+    with pytest.raises(DumpError, match=r'full/config\.py, the config of the'):
+        assert HeatmapDump('full').config
+    dump('--full', '--out=full')
+    assert 'Epoch(test)' not in ''.join(capfd.readouterr())
+    assert HeatmapDump('full').config.codec.type == 'DARKCodec'
+
+
+@pytest.mark.parametrize(
+    'options, files, expected',
+    [
+        (
+            ['--full', '--out=full'],
+            dict(weights='other.pth'),
+            'holds another dump, which differs in checkpoint_hash',
+        ),
+        (['--out=full'], {}, r'differs in kind \(full there, patch now\)'),
+        (['--out=tiny.py'], {}, '--out tiny.py'),
+        (['--out=tiny.py/dump'], {}, '--out tiny.py/dump'),
+        (
+            ['--out=simcc'],
+            dict(config='simcc.py'),
+            "DARKCodec cannot replace 'SimCCLabel'",
+        ),
+        (
+            ['--out=occupied'],
+            {},
+            'other files than a heatmap dump, such as thesis.tex',
+        ),
+        (['--out=new', '--cfg-options', 'a'], {}, 'key=value expected'),
+        (
+            ['--out=wide'],
+            dict(weights='wide.pth'),
+            r'the checkpoint wide\.pth does not fit the config: .*unexpected '
+            r'key in source state_dict: backbone',
+        ),
+        (
+            ['--out=less'],
+            dict(weights='less.pth'),
+            r'less\.pth does not fit .*missing keys .*head\.final_layer\.bias',
+        ),
+    ],
+)
+def test_refusals(folder, options, files, expected):
+    with pytest.raises(UserError, match=expected) as error:
+        dump(*options, **files)
+    assert '\n' not in str(error.value)
+    folder = folder / options[-1].removeprefix('--out=')
+    assert folder.name in ('full', 'occupied') or not list(folder.glob('*'))
+
+
+def test_the_benchmark_measures_what_it_wrote(tmp_path):
+    tool = ['-m', 'projects.benchmarks.benchmark_dump', '--people=300']
+    for _ in ('writes', 'measures'):
+        result = subprocess.run(
+            [sys.executable, *tool, '--out', tmp_path / 'bench'],
+            cwd=TOOLS.parent,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert result.returncode == 0, result.stderr
+    assert '300 people, 2 shards: 0.003 GB' in result.stdout
+    assert re.search(r'one draw of AP, .*: 0\.\d+ s', result.stdout)
 
 
 # reading
@@ -222,8 +297,8 @@ def test_damage_is_noticed_and_named(folder, tmp_path):
     flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
     for damaged in (whole[:-100], whole[: len(whole) // 2], b'', flipped):
         path.write_bytes(damaged)
-        shard = HeatmapDump(tmp_path / 'dump').shards[1]
         with pytest.raises(DumpError, match='shard_000001.npz is damaged'):
+            shard = HeatmapDump(tmp_path / 'dump').shards[1]
             for name in shard.names():
                 shard.read(name)
     path.unlink()
@@ -231,10 +306,17 @@ def test_damage_is_noticed_and_named(folder, tmp_path):
         HeatmapDump(tmp_path / 'dump')
 
 
-def test_a_damaged_shard_is_renewed(folder, tmp_path):
+def test_damaged_and_foreign_shards_are_renewed(folder, tmp_path):
+    """A copy of shard 0 as shard 1, one of another dump, a cut one."""
     shutil.copytree(folder / 'full', tmp_path / 'dump')
-    path = tmp_path / 'dump' / 'shard_000002.npz'
-    path.write_bytes(path.read_bytes()[:-100])
+    paths = [tmp_path / f'dump/shard_00000{i}.npz' for i in range(4)]
+    shutil.copy(paths[0], paths[1])
+    with pytest.raises(DumpError, match='000001.npz is shard 0 under another'):
+        HeatmapDump(tmp_path / 'dump')
+    shutil.copy(folder / 'half/shard_000001.npz', paths[1])
+    with pytest.raises(DumpError, match='000001.npz is of another dump: dump'):
+        HeatmapDump(tmp_path / 'dump')
+    paths[2].write_bytes(paths[2].read_bytes()[:-100])
     run_in_process(folder / 'tiny.py', folder / 'weights.pth', tmp_path)
     assert shards(tmp_path / 'dump') == shards(folder / 'full')
 
@@ -244,7 +326,10 @@ def test_a_damaged_shard_is_renewed(folder, tmp_path):
     [
         (None, 'is no heatmap dump'),
         ('{"format": "something"', 'is no heatmap dump'),
-        ('{"format": "dark_codec heatmap dump", "version": 7}', 'of format'),
+        (
+            '{"format": "dark_codec heatmap dump", "version": 1}',
+            r"format \('dark_codec heatmap dump', 1\), but .* dump again into",
+        ),
     ],
 )
 def test_other_folders_are_refused(tmp_path, text, expected):
@@ -332,10 +417,7 @@ def run_in_process(config, checkpoint, folder, shard_size=SHARD):
     hashes = hash_config(cfg)
     apply_codec(cfg)
     info = plan_dump(cfg, hashes, 'full', 'float32', shard_size)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the commands: sums in the same order
     dump_heatmaps(cfg, folder / 'dump', info)
-    torch.set_num_threads(threads)
     return HeatmapDump(folder / 'dump')
 
 
@@ -434,22 +516,3 @@ def test_changed_settings_are_named(folder):
     ]:
         with pytest.raises(DumpError, match=expected):
             check_folder(dump.folder, replace(info, **change))
-
-
-def test_json_gives_back_what_it_got():
-    value = {
-        0: 'nose',
-        (1, 2): [None, True, 1.5, np.float32(0.1), np.int64(3)],
-        'arrays': (np.float16([[1, 2]]), np.array(['a']), torch.ones(2)),
-    }
-    found = from_json(to_json(value))
-    assert list(found) == list(value)
-    assert found[1, 2] == value[1, 2]
-    assert [type(x) for x in found[1, 2]] == [type(x) for x in value[1, 2]]
-    assert isinstance(found['arrays'], tuple)
-    for array, expected in zip(found['arrays'], value['arrays']):
-        expected = np.asarray(expected)
-        assert array.dtype == expected.dtype
-        np.testing.assert_array_equal(array, expected)
-    with pytest.raises(TypeError, match='got object'):
-        to_json([object()])

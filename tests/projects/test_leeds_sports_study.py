@@ -10,9 +10,10 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from dark_codec import apply_codec
-from dark_codec.analysis.markdown import fill
-from dark_codec.analysis.prediction import predict
+from dark_codec import DARKCodec, apply_codec
+from dark_codec.analysis.prediction import DECODERS as NAMED
+from dark_codec.analysis.prediction import predict, redecode
+from dark_codec.analysis.report import fill
 from projects.leeds_sports.study import runs, training
 from projects.leeds_sports.study.comparisons import (
     TABLES,
@@ -26,6 +27,8 @@ from projects.leeds_sports.study.evaluation import (
     load,
     save,
 )
+from projects.leeds_sports.study.examples import choose_examples, count_peaks
+from projects.leeds_sports.study.quantisation import quantisation_errors
 from projects.leeds_sports.study.results import shown_tables
 from projects.leeds_sports.study.tables import compare, comparison_table
 
@@ -283,17 +286,51 @@ def test_markdown_by_hand():
     )
 
 
-def test_the_flip_shift_is_corrected(tmp_path):
-    """By half an input pixel to the left: an eighth of a heatmap's."""
-    tiny_run.write_data(tmp_path / 'data')
+@pytest.fixture(scope='module')
+def prediction(tmp_path_factory):
+    """What a tiny network with random weights predicts."""
+    folder = tmp_path_factory.mktemp('prediction')
+    tiny_run.write_data(folder / 'data')
     config = tiny_run.write_config(
-        tmp_path / 'tiny.py',
-        tmp_path / 'data',
+        folder / 'tiny.py',
+        folder / 'data',
         extra="model['test_cfg'] = dict(flip_test=True)\n",
     )
     cfg = apply_codec(Config.fromfile(config))
-    cfg.work_dir = str(tmp_path)
-    decoded = decode_all(predict(cfg))
+    cfg.work_dir = str(folder)
+    return predict(cfg)
+
+
+def test_examples_are_what_they_are_said_to_be(prediction):
+    _, points = redecode(prediction, 'TaylorDecoder')
+    errors = np.linalg.norm(points - prediction.truth, axis=-1)
+    peaks, typical = choose_examples(prediction, errors, NAMED)
+    heatmaps = prediction.heatmaps.numpy()
+    maxima = heatmaps.max((2, 3))
+    middle = np.median(maxima[prediction.labelled])
+    found = prediction.labelled & (maxima >= middle)
+    most = max(count_peaks(heatmap) for heatmap in heatmaps[found])
+    assert peaks.predicted.max() >= middle
+    assert count_peaks(peaks.predicted) == most
+    names = prediction.runner.test_dataloader.dataset.metainfo
+    keypoint = names['keypoint_name2id'][typical.keypoint]
+    np.testing.assert_array_equal(
+        typical.predicted, heatmaps[typical.image, keypoint]
+    )
+    labelled = np.sort(errors[prediction.labelled])
+    rank = np.searchsorted(labelled, errors[typical.image, keypoint])
+    assert abs(rank - len(labelled) / 2) <= 1
+    # asymmetric: the estimator's affine, then 4 input px per heatmap px
+    meta = prediction.samples[typical.image].metainfo
+    corner = np.array(meta['input_center']) - meta['input_scale'] / 2
+    pixel = prediction.truth[typical.image, keypoint] - corner
+    pixel = pixel / meta['input_scale'] * 16
+    np.testing.assert_allclose(typical.truth, pixel, atol=1e-4)
+
+
+def test_the_flip_shift_is_corrected(prediction):
+    """By half an input pixel to the left: an eighth of a heatmap's."""
+    decoded = decode_all(prediction)
     moved = decoded.offset[CORRECTED] - decoded.offset['DARK']
     expected = np.broadcast_to([-0.125, 0], moved.shape)
     np.testing.assert_allclose(moved, expected, atol=1e-4)
@@ -342,3 +379,23 @@ def test_nothing_trained_is_said(tmp_path):
         str(STUDY / 'run.py'), '--no-train', '--work-dir', 'none', cwd=tmp_path
     )
     assert 'no network is trained in' in tiny_run.refused(result)
+
+
+def test_count_peaks():
+    heatmap = np.zeros((9, 12), np.float32)
+    heatmap[4, 2] = 1
+    assert count_peaks(heatmap) == 1
+    heatmap[4, 4] = 0.6
+    heatmap[2, 2] = 0.4  # too low
+    heatmap[4, 8] = 0.9  # too far
+    assert count_peaks(heatmap) == 2
+
+
+def test_quantisation_errors():
+    codec = DARKCodec(alignment='half_pixel')
+    # 4 input px per heatmap px: at heatmap px (1, 1) plus (0, .25, .75) px
+    points = np.array([[5.5, 5.5], [6.5, 5.5], [5.5, 8.5]])
+    errors = quantisation_errors(points, codec)
+    np.testing.assert_allclose(errors['floor'], [0, 1, 3], atol=1e-5)
+    np.testing.assert_allclose(errors['ceil'], [0, 3, 1], atol=1e-5)
+    np.testing.assert_allclose(errors['round'], [0, 1, 1], atol=1e-5)

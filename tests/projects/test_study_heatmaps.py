@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_run import call
 
-from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.report import fill
 from projects.decoder_study.covariance import Predicted, _alignment
 from projects.decoder_study.kernels import has_second_peak
 from projects.decoder_study.maps import (

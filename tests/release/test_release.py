@@ -13,6 +13,7 @@ import pytest
 import yaml
 from config_files import FILES, ROOT
 from mmengine.config import Config
+from packaging.metadata import Metadata
 from tiny_run import write_config, write_data
 
 import dark_codec
@@ -115,6 +116,58 @@ def test_wheel(built):
     assert names == package | {f'dark_codec/.mim/{name}' for name in mim}
 
 
+@pytest.fixture(scope='module')
+def metadata(built):
+    """What a package index is told; read as it reads it, errors included."""
+    _, wheel = built
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith('/METADATA')]
+        return Metadata.from_email(archive.read(name), validate=True)
+
+
+def test_metadata(metadata):
+    assert metadata.version.public == dark_codec.__version__
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert metadata.author == citation['authors'][0]['name']
+    urls = metadata.project_urls
+    assert urls['Paper'] == citation['preferred-citation']['url']
+    assert [label for label in urls if 'placeholder' in label]
+
+
+def test_what_the_wheel_asks_for(metadata):
+    """torch and numpy are enough; the rest by extras, none for MMPose."""
+    needs = metadata.requires_dist
+    core = {need.name for need in needs if need.marker is None}
+    assert core == {'numpy', 'torch'}
+    assert set(metadata.provides_extra) == {'numba', 'huggingface', 'onnx'}
+    for need in needs:
+        assert {s.operator for s in need.specifier} <= {'>='}
+
+
+def test_the_description_links_to_the_repository(metadata):
+    """Every picture and link of the README, with an absolute address."""
+    (repository,) = [
+        url
+        for label, url in metadata.project_urls.items()
+        if 'placeholder' in label
+    ]
+    text = metadata.description
+    assert metadata.description_content_type == 'text/markdown'
+    addresses = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"', text)
+    addresses = [link or picture for link, picture in addresses]
+    assert len(addresses) > 10
+    for address in addresses:
+        assert address.startswith(('https://', '#')), address
+        if not address.startswith(repository):
+            continue
+        kind, branch, path = address[len(repository) + 1 :].split('/', 2)
+        path = ROOT / path.partition('#')[0]
+        is_picture = path.suffix in ('.png', '.jpg')
+        assert (kind, branch) == ('raw' if is_picture else 'blob', 'main')
+        assert path.exists() or 'concepts' in path.parts, address
+    assert '/raw/main/' in text and '/blob/main/' in text
+
+
 def test_sdist(built):
     """Enough to test and to document what it holds."""
     sdist, _ = built
@@ -213,5 +266,5 @@ def test_unknown_names_come_with_near_ones():
 
 
 def test_tools_are_found_by_name():
-    for name in ('train.py', 'get_flops', 'dist_train.sh'):
+    for name in ('train.py', 'dump_heatmaps', 'dist_train.sh'):
         assert Path(dark_codec.tool_path(name)).stem == name.split('.')[0]

@@ -1,38 +1,42 @@
-"""Dumps decoded in several ways, against tools/test.py and COCOeval."""
+"""Dumps decoded in several ways, against MMEngine's runner and COCOeval."""
 
 import io
 import json
 import re
 import shlex
+import shutil
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
-from tiny_run import (
-    call_all,
-    ended,
-    save_weights,
-    write_config,
-    write_data,
-)
+from mmengine.runner import Runner
+from tiny_run import save_weights, start, write_config, write_data
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
+from dark_codec import ArgmaxDecoder, apply_codec
 from dark_codec.analysis.comparison import (
+    Score,
     decode_dump,
     intervals,
     score_decoding,
+    time_decoders,
 )
+from dark_codec.analysis.comparison_report import recommendation
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.analysis.recommendation import candidates, choose
 from dark_codec.analysis.resampling import CocoResampler
+from dark_codec.cli import UserError
 from dark_codec.dumps.reader import HeatmapDump
 from dark_codec.openmmlab.decoding import add_predictions
+from dark_codec.registry import DECODERS as DECODERS_REGISTRY
+from tools.analysis_tools import compare_decoders, dump_heatmaps
 
-DUMP = 'analysis_tools/dump_heatmaps.py'
 COMPARE = 'analysis_tools/compare_decoders.py'
 DOCS = (Path(__file__).parents[2] / 'docs/heatmap_dumps.md').read_text()
 PEOPLE = 12
@@ -48,14 +52,11 @@ test_evaluator = [
     dict(type='TorsoPCK', thrs=(0.2, 0.1)),
 ]
 """
-# what tools/test.py calls them
+# as a config has them
 DECODERS = {
-    'argmax': ['codec.decoder.type=ArgmaxDecoder'],
-    'dark': ['codec.decoder.type=TaylorDecoder'],
-    'fit:sigma=1.5': [
-        'codec.decoder.type=GaussianFitDecoder',
-        'codec.decoder.sigma=1.5',
-    ],
+    'argmax': dict(type='ArgmaxDecoder'),
+    'dark': dict(type='TaylorDecoder'),
+    'fit:sigma=1.5': dict(type='GaussianFitDecoder', sigma=1.5),
 }
 
 
@@ -89,7 +90,7 @@ def relabel(folder, rng):
 
 
 def two_on_a_picture(path):
-    """Twelve people on six pictures."""
+    """Twelve people on six pictures, none of them small."""
     coco = json.loads(path.read_text())
     for i, person in enumerate(coco['annotations']):
         person['image_id'] = 1 + i // 2
@@ -100,73 +101,53 @@ def two_on_a_picture(path):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Dumps, reports, and what tools/test.py says."""
+    """Dumps of a tiny network, in the current folder."""
     folder = tmp_path_factory.mktemp('a comparison')
     data = write_data(folder / 'data', PEOPLE)
     two_on_a_picture(data / 'people.json')
     config = write_config(folder / 'tiny.py', data, extra=EXTRA)
     save_weights(config, folder / 'weights.pth')
-    dump = [DUMP, 'tiny.py', 'weights.pth', '--shard-size=4', '--full']
-    init_default_scope('mmpose')
-    call_all({'first': [*dump, '--out=first']}, folder)
-    code, output = ended(folder, 'first')
-    assert code == 0, output
-    relabel(folder, np.random.default_rng(1))
-    jobs = {'dump': [*dump, '--out=full']}
-    jobs['half'] = [*dump, '--out=half', '--dtype=float16']
-    jobs['patches'] = [*dump[:-1], '--out=patch', '--dtype=float16']
-    for i, options in enumerate(DECODERS.values()):
-        jobs[f'test {i}'] = [
-            *('test.py', 'tiny.py', 'weights.pth', f'--out={i}.json'),
-            *('--cfg-options', *options),
-        ]
-    compare = [COMPARE, 'full', '--decoders']
-    jobs['report'] = [*compare, *DECODERS, '--draws=20', '--out=report']
-    swept = ['--sweep-kernel-size', '3', '7', '--sweep-sigma']
-    few = ['argmax', "{'type': 'ArgmaxDecoder'}", '--draws=2']
-    jobs['sweep'] = [*compare, *few, '--out=sweep', *swept]
-    for name in ('half', 'patch'):
-        local = ['--draws=0', '--decoders', 'shift', 'dark-max', 'fit']
-        jobs[f'of {name}'] = [COMPARE, name, f'--out=of_{name}', *local]
-    jobs['default'] = [COMPARE, 'patch', '--out=default', '--draws=0']
-    for name, (arguments, _) in REFUSED.items():
-        jobs[name] = [COMPARE, *arguments, '--out=refused']
-    jobs['docs'] = documented_comparison()
-    call_all(jobs, folder)
-    return folder
+    dump = ['tiny.py', 'weights.pth', '--shard-size=4']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        dump_heatmaps.main([*dump, '--full', '--out=first'])
+        relabel(folder, np.random.default_rng(1))
+        dump_heatmaps.main([*dump, '--full', '--out=full'])
+        half = [*dump, '--dtype=float16']
+        dump_heatmaps.main([*half, '--full', '--out=half'])
+        dump_heatmaps.main([*half, '--out=patch'])
+        yield folder
 
 
-def documented_comparison():
-    """The command with all options in the docs, on these dumps."""
+@pytest.fixture(scope='module')
+def report(folder):
+    """The report on three decoders, as JSON."""
+    arguments = ['full', '--decoders', *DECODERS, '--draws=20']
+    compare_decoders.main([*arguments, '--out=report'])
+    return read(folder / 'report')
+
+
+def read(folder):
+    return json.loads((folder / 'report.json').read_text())
+
+
+def test_the_docs_run(folder, capsys):
+    """The command with all options, and the example in Python."""
     command = re.search(
         r'compare_decoders\.py (DUMP --out REPORT \\\n.*)\n', DOCS
     )[1].replace('\\\n', '')
     arguments = shlex.split(command.replace('DUMP', 'patch'))
-    return [COMPARE, *arguments, '--draws=2']
-
-
-@pytest.mark.parametrize('job', ['report', 'sweep', 'of patch'])
-def test_a_log_gets_the_report_only(folder, job):
-    """Neither bars nor what metrics print: the table and where it lies."""
-    code, output = ended(folder, job)
-    assert code == 0, output
-    assert not re.search(r'[\r\x1b━]|>>>|Loading and preparing', output)
-    lines = output.splitlines()
-    assert lines[0].startswith('# ')
-    assert lines[-1].startswith('More in ')
-    table = [line for line in lines if line.startswith('|')]
-    assert len(lines) - len(table) < 20, output
-
-
-def test_the_docs_run(folder, monkeypatch, capsys):
-    code, output = ended(folder, 'docs')
-    assert code == 0, output
-    names = {'report.md', 'report.json', 'differences.png'}
-    sweeps = {'sweep_sigma.png', 'sweep_kernel_size.png'}
+    compare_decoders.main([*arguments, '--draws=2'])
     written = {path.name for path in (folder / 'REPORT').iterdir()}
-    assert written == names | sweeps
+    assert written == {
+        'report.md',
+        'report.json',
+        'differences.png',
+        'sweep_sigma.png',
+        'sweep_kernel_size.png',
+    }
     (snippet,) = re.findall(r'```python\n(.*?)```', DOCS, re.DOTALL)
-    monkeypatch.chdir(folder)
+    capsys.readouterr()
     exec(snippet.replace("'DUMP'", "'full'"), {})
     assert capsys.readouterr().out.count('(4, 17, 2) (4, 17, 2)') == 3
 
@@ -174,6 +155,24 @@ def test_the_docs_run(folder, monkeypatch, capsys):
 def test_every_short_name_is_in_the_docs():
     rows = re.findall(r'^\| `([a-z0-9-]+)` \| `\w+Decoder`', DOCS, re.M)
     assert rows == list(SHORT)
+
+
+def test_as_users_start_it(folder):
+    """A log gets neither progress bars nor what metrics print."""
+    result = start(
+        COMPARE,
+        *('full', '--out=of_log', '--decoders', 'argmax', 'dark'),
+        '--draws=10',
+        cwd=folder,
+    )
+    assert result.returncode == 0, result.stderr
+    text = result.stdout + result.stderr
+    assert not re.search(r'[\r\x1b━]|>>>|Loading and preparing', text)
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith('# ')
+    assert lines[-1] == f'More in {Path("of_log/report.md")} and report.json'
+    table = [line for line in lines if line.startswith('|')]
+    assert len(lines) - len(table) < 20, text
 
 
 REFUSED = {
@@ -195,22 +194,39 @@ REFUSED = {
         ['full', '--cfg-options', 'test_evaluator.0.ann_file=gone.json'],
         'gone.json',
     ),
+    'no pair': (['full', '--cfg-options', 'a'], "key=value expected: 'a'"),
+    'no config': (['without config'], 'the config of the dump, cannot be'),
 }
 
 
-def report(folder, name):
-    return json.loads((folder / name / 'report.json').read_text())
+@pytest.mark.parametrize('name', REFUSED)
+def test_refusals_come_before_any_work(folder, name):
+    bare = folder / 'without config'
+    shutil.copytree(folder / 'full', bare, dirs_exist_ok=True)
+    (bare / 'config.py').unlink()
+    arguments, message = REFUSED[name]
+    with pytest.raises(UserError) as error:
+        compare_decoders.main([*arguments, '--out=refused'])
+    assert message in str(error.value)
+    assert not (folder / 'refused').exists()
+
+
+def test_output_that_cannot_be_written(folder):
+    with pytest.raises(UserError, match=r'--out tiny\.py/report'):
+        compare_decoders.main(['full', '--out=tiny.py/report'])
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
-def test_a_full_dump_scores_as_the_test_to_the_last_digit(folder, decoder):
-    number = list(DECODERS).index(decoder)
-    code, output = ended(folder, f'test {number}')
-    assert code == 0, output
-    expected = json.loads((folder / f'{number}.json').read_text())
-    code, output = ended(folder, 'report')
-    assert code == 0, output
-    found = report(folder, 'report')['decoders'][decoder]
+def test_a_full_dump_scores_as_the_test_to_the_last_digit(
+    folder, report, decoder
+):
+    cfg = Config.fromfile(folder / 'tiny.py')
+    cfg.update(
+        work_dir=str(folder / 'test'), load_from='weights.pth', launcher='none'
+    )
+    cfg.codec.decoder = DECODERS[decoder]
+    expected = Runner.from_cfg(apply_codec(cfg)).test()
+    found = report['decoders'][decoder]
     assert found['metrics'] == expected
     assert len(expected) > 40
     # not zeros and ones
@@ -218,42 +234,31 @@ def test_a_full_dump_scores_as_the_test_to_the_last_digit(folder, decoder):
         assert 0.05 < expected[name] < 0.95, name
 
 
-def test_decoders_differ_where_the_truth_is_noisy(folder):
-    metrics = [
-        row['metrics'] for row in report(folder, 'report')['decoders'].values()
-    ]
+def test_decoders_differ_where_the_truth_is_noisy(report):
+    metrics = [row['metrics'] for row in report['decoders'].values()]
     for name in ('coco/AP', 'EPE', 'NME', 'torso/PCK@0.1'):
         assert len({found[name] for found in metrics}) > 1, name
 
 
-@pytest.mark.parametrize('name', REFUSED)
-def test_what_cannot_be_is_refused(folder, name):
-    code, output = ended(folder, name)
-    assert code == 2, output
-    assert REFUSED[name][1] in output
-    assert 'Traceback' not in output
-    assert not (folder / 'refused').exists()
-
-
 def test_patches_score_as_full_maps(folder):
+    found = {}
     for name in ('half', 'patch'):
-        code, output = ended(folder, f'of {name}')
-        assert code == 0, output
-    half, patch = (report(folder, f'of_{x}') for x in ('half', 'patch'))
-    for name, row in half['decoders'].items():
-        assert patch['decoders'][name]['metrics'] == row['metrics']
+        options = ['--draws=0', '--decoders', 'shift', 'dark-max', 'fit']
+        compare_decoders.main([name, f'--out=of_{name}', *options])
+        found[name] = read(folder / f'of_{name}')['decoders']
+    for name, row in found['half'].items():
+        assert found['patch'][name]['metrics'] == row['metrics']
 
 
 def test_the_default_for_patches_needs_no_whole_map(folder):
-    code, output = ended(folder, 'default')
-    assert code == 0, output
+    compare_decoders.main(['patch', '--out=default', '--draws=0'])
     names = ['argmax', 'shift', 'taylor', 'dark-max', 'fit']
-    assert list(report(folder, 'default')['decoders']) == names
+    assert list(read(folder / 'default')['decoders']) == names
 
 
-def test_the_report_is_for_people_too(folder):
+def test_the_report_is_for_people_too(folder, report):
     text = (folder / 'report/report.md').read_text()
-    row = report(folder, 'report')['decoders']['dark']
+    row = report['decoders']['dark']
     ap = row['intervals']['coco/AP']
     for kind in ('value', 'difference'):
         numbers = [f'{ap[kind][key]:.4f}' for key in ('value', 'low', 'high')]
@@ -265,10 +270,48 @@ def test_the_report_is_for_people_too(folder):
     assert 'torso/PCK@0.1/left_knee' in row['metrics']
 
 
+def test_numbers_that_coco_leaves_undefined_are_left_out(folder):
+    """Without a large person, AP (L) is -1."""
+    coco = json.loads((folder / 'data/people.json').read_text())
+    for person in coco['annotations']:
+        person['area'] = 80**2
+    (folder / 'medium.json').write_text(json.dumps(coco))
+    option = 'test_evaluator.0.ann_file=medium.json'
+    arguments = ['full', '--out=medium', '--draws=5', '--decoders', 'dark']
+    compare_decoders.main([*arguments, '--cfg-options', option])
+    row = read(folder / 'medium')['decoders']['dark']
+    assert row['metrics']['coco/AP (L)'] == -1  # as tools/test.py prints it
+    assert row['intervals']['coco/AP (L)']['value']['value'] is None
+    text = (folder / 'medium/report.md').read_text()
+    assert 'coco/AP (M)' in text
+    assert '(L)' not in text and '-1.0' not in text
+
+
+@DECODERS_REGISTRY.register_module()
+class SlowAtFirst(ArgmaxDecoder):
+    """As a decoder that compiles its kernel in the first call."""
+
+    calls = 0
+
+    def decode_table(self, heatmaps):
+        if not SlowAtFirst.calls:
+            time.sleep(2)
+        SlowAtFirst.calls += 1
+        return super().decode_table(heatmaps)
+
+
+def test_the_first_call_is_not_timed(folder):
+    dump = HeatmapDump(folder / 'full')
+    found = time_decoders(dump, {'slow': dict(type='SlowAtFirst')})
+    assert SlowAtFirst.calls > 2
+    assert found['slow'] < 100
+
+
 def test_sweeps(folder):
-    code, output = ended(folder, 'sweep')
-    assert code == 0, output
-    rows = report(folder, 'sweep')['decoders']
+    swept = ['--sweep-kernel-size', '3', '7', '--sweep-sigma']
+    decoders = ['--decoders', 'argmax', "{'type': 'ArgmaxDecoder'}"]
+    compare_decoders.main(['full', *decoders, *swept, '--draws=2', '--out=s'])
+    rows = read(folder / 's')['decoders']
     same = rows["{'type': 'ArgmaxDecoder'}"]
     assert same['metrics'] == rows['argmax']['metrics']
     assert same['intervals']['EPE']['difference']['high'] == 0
@@ -278,7 +321,7 @@ def test_sweeps(folder):
     epe = [row['metrics']['EPE'] for row in rows.values()]
     assert len(set(epe)) > 15  # 2 argmax, 2 kernels, 9 sigmas twice
     for name in ('sweep_sigma.png', 'sweep_kernel_size.png'):
-        assert (folder / 'sweep' / name).stat().st_size > 1000
+        assert (folder / 's' / name).stat().st_size > 1000
 
 
 # resampling
@@ -413,25 +456,81 @@ def test_intervals_hold_the_value_and_pair_the_images(scores):
 # the recommendation
 
 
-def test_the_report_recommends(folder):
+def test_the_report_recommends(folder, report):
     text = (folder / 'report/report.md').read_text()
-    recommended = report(folder, 'report')['recommended']
-    assert [choice['metric'] for choice in recommended] == [
-        'coco/AP',
-        'coco/AP .5',
-        'coco/AP .75',
-    ]
+    recommended = report['recommended']
     known = candidates(HeatmapDump(folder / 'full').info)
+    assert recommended
     for choice in recommended:
-        assert choice['decoder'] in known
-        assert f'| {choice["metric"]} | `{choice["decoder"]}` |' in text
+        assert choice['best'] in known
+        low, high = (choice['difference'][end] for end in ('low', 'high'))
+        taken = 'none: not better than `dark-max` on the other half'
+        if low > 0:
+            taken = f'`{choice["decoder"]}`'
+        elif high >= 0:
+            taken = 'not distinguishable from `dark-max`'
+        assert (choice['decoder'] is None) == (low <= 0)
+        assert f'| {choice["metric"]} | {taken} | ' in text
 
 
-@pytest.mark.parametrize('place', range(6))
-def test_the_choice_is_made_on_one_half_and_shown_on_the_other(scores, place):
+class Made:
+    """A metric of 40 images: the mean of a number per image."""
+
+    def __init__(self, name, numbers):
+        self.names, self.numbers = [name], np.asarray(numbers, float)
+        self.images = len(self.numbers)
+
+    def __call__(self, images):
+        return self.numbers[images].mean(keepdims=True)
+
+
+def chosen(metric, **numbers):
+    scores = {
+        name: Score({}, [Made(metric, values)])
+        for name, values in numbers.items()
+    }
+    return choose(scores, draws=200)
+
+
+def test_what_is_confirmed_on_the_other_half_is_recommended(rng):
+    first = rng.random(40)
+    (choice,) = chosen('AP', first=first, better=first + 0.1)
+    assert (choice.best, choice.decoder) == ('better', 'better')
+    np.testing.assert_allclose(choice.difference, 0.1)
+    (choice,) = chosen('EPE', first=first, better=first - 0.1)
+    assert choice.decoder == 'better'
+    assert '| EPE | `better` | `better` |' in recommendation([choice])
+
+
+def test_what_may_be_chance_is_not_recommended(rng):
+    first = rng.random(40)
+    by_chance = first + rng.normal(0, 0.3, 40)
+    by_chance[::2] += 0.2  # the half that it is chosen on
+    (choice,) = chosen('AP', first=first, other=by_chance)
+    assert choice.best == 'other' and choice.decoder is None
+    assert choice.difference.low < 0 < choice.difference.high
+    text = recommendation([choice])
+    assert '| AP | not distinguishable from `dark-max` | `other` |' in text
+    # nor what is worse where it was not chosen, nor the reference itself
+    worse = first + np.where(np.arange(40) % 2, -0.1, 0.1)
+    (choice,) = chosen('AP', first=first, other=worse)
+    assert choice.decoder is None
+    assert '| AP | none: not better than' in recommendation([choice])
+    assert chosen('AP', first=first, other=first - 1)[0].decoder is None
+
+
+@pytest.mark.parametrize('number', [0, np.nan])
+def test_where_nothing_was_found_nothing_is_recommended(number):
+    same = np.full(40, number)
+    assert chosen('AP', first=same, other=same) == []
+    assert 'None: by no metric' in recommendation([])
+
+
+@pytest.mark.parametrize('number', range(6))
+def test_the_choice_is_made_on_one_half_and_shown_on_the_other(scores, number):
     """By any metric; of NME and EPE the lowest is the best."""
     only = {
-        name: score._replace(resamplers=[score.resamplers[place]])
+        name: score._replace(resamplers=[score.resamplers[number]])
         for name, score in scores.items()
     }
     choices = choose(only, draws=5)
@@ -445,8 +544,8 @@ def test_the_choice_is_made_on_one_half_and_shown_on_the_other(scores, place):
                 {n: s.resamplers[0](images)[at] for n, s in only.items()}
             )
         better = min if choice.metric in ('NME', 'EPE') else max
-        assert choice.decoder == better(halves[0], key=halves[0].get)
-        shown = halves[1][choice.decoder]
+        assert choice.best == better(halves[0], key=halves[0].get)
+        shown = halves[1][choice.best]
         assert choice.value.value == pytest.approx(shown)
         less = shown - halves[1]['a']
         assert choice.difference.value == pytest.approx(less)

@@ -13,48 +13,15 @@ the others are compared with.
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-from dark_codec.analysis.comparison import (
-    check_decoders,
-    decode_dump,
-    intervals,
-    score_decoding,
-)
-from dark_codec.analysis.comparison_report import (
-    Row,
-    recommendation,
-    write_report,
-)
-from dark_codec.analysis.decoders_by_name import (
-    DEFAULTS,
-    Sweep,
-    kernel_sweep,
-    parse_decoder,
-    sigma_sweep,
-)
-from dark_codec.analysis.recommendation import Choice, candidates, recommend
-from dark_codec.analysis.resampling import quiet_metrics
-from dark_codec.cli import (
-    UserError,
-    add_cfg_options,
-    describe_missing_data,
-    run_tool,
-)
-from dark_codec.dumps.reader import DumpError, HeatmapDump
-from dark_codec.openmmlab.engine.progress import Progress, track
-
-
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Decode a heatmap dump in several ways, and score them'
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('dump', help='folder of the dump')
     parser.add_argument(
@@ -64,16 +31,15 @@ def parse_args() -> argparse.Namespace:
         '--decoders',
         nargs='+',
         metavar='DECODER',
-        help='what to compare, see above (default: '
-        + '; '.join(f'{k}: {" ".join(v)}' for k, v in DEFAULTS.items())
-        + ')',
+        help='what to compare, see above (default: argmax, shift, taylor and '
+        'fit; of a full dump also shift-eq1 and dark, else dark-max)',
     )
     parser.add_argument(
         '--sweep-sigma',
         nargs='*',
         type=float,
         metavar='SIGMA',
-        help='compare Taylor and fit decoders for these sigmas, too '
+        help='also compare Taylor and fit decoders with these sigmas '
         '(default: nine from half to 1.5 times that of the training)',
     )
     parser.add_argument(
@@ -81,8 +47,8 @@ def parse_args() -> argparse.Namespace:
         nargs='*',
         type=int,
         metavar='SIZE',
-        help="compare Taylor decoders with OpenCV's kernels of these sizes, "
-        'too (default: 3 to 17)',
+        help="also compare Taylor decoders with OpenCV's kernels of these "
+        'sizes (default: 3 to 17)',
     )
     parser.add_argument(
         '--draws',
@@ -90,107 +56,63 @@ def parse_args() -> argparse.Namespace:
         default=500,
         help='resamples of the bootstrap, 0 for none (default: %(default)s)',
     )
-    add_cfg_options(parser, "the dump's config")
-    args = parser.parse_args()
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help="settings that replace those of the dump's config",
+    )
+    args = parser.parse_args(argv)
     if args.draws < 0:
         parser.error(f'--draws must not be negative, got {args.draws}')
     return args
 
 
-def open_dump(args: argparse.Namespace) -> HeatmapDump:
-    """Open the dump, and see that its metrics have what they read."""
-    try:
-        dump = HeatmapDump(args.dump)
-        cfg = dump.config
-    except (DumpError, ImportError) as error:
-        raise UserError(str(error)) from error
-    cfg.merge_from_dict(args.cfg_options or {})
-    metrics = Config(dict(test_evaluator=cfg.test_evaluator))
-    missing = describe_missing_data(metrics, ('test',))
-    if missing:
-        raise UserError(missing)
-    init_default_scope(cfg.get('default_scope', 'mmpose'))
-    return dump
+def main(argv: Sequence[str] | None = None) -> None:
+    """Compare, and write the report."""
+    args = parse_args(argv)
+    # late: --help needs none of them
+    from dark_codec.analysis import comparison_report as pages
+    from dark_codec.analysis.comparison import check_decoders, compare
+    from dark_codec.analysis.decoders_by_name import chosen_decoders
+    from dark_codec.analysis.recommendation import recommend
+    from dark_codec.analysis.report import write_report
+    from dark_codec.cli import UserError, check_folder
+    from dark_codec.cli.dumps import open_dump
+    from dark_codec.dumps.format import DumpError
 
-
-def chosen_decoders(
-    args: argparse.Namespace, dump: HeatmapDump
-) -> tuple[dict[str, dict], dict[str, Sweep]]:
-    """The decoders to compare, and which of them are sweeps."""
-    names = args.decoders or DEFAULTS[dump.info.kind]
+    dump = open_dump(args.dump, args.cfg_options)
     try:
-        decoders = dict(map(parse_decoder, names))
-    except ValueError as error:
-        raise UserError(f'--decoders {error}') from error
-    sweeps = {}
-    if args.sweep_sigma is not None:
-        sweeps['sweep_sigma'] = sigma_sweep(dump.info, args.sweep_sigma)
-    if args.sweep_kernel_size is not None:
-        sweeps['sweep_kernel_size'] = kernel_sweep(
-            dump.info, args.sweep_kernel_size
+        decoders, sweeps = chosen_decoders(
+            dump.info, args.decoders, args.sweep_sigma, args.sweep_kernel_size
         )
-    for sweep in sweeps.values():
-        decoders.update(sweep.decoders)
-    try:
         check_decoders(dump, decoders)
     except ValueError as error:
         raise UserError(f'--decoders {error}') from error
-    return decoders, sweeps
-
-
-def compare(
-    dump: HeatmapDump, decoders: dict[str, dict], draws: int
-) -> dict[str, Row]:
-    """Decode, score, resample."""
-    with Progress('Decoding', len(dump.shards)) as progress:
-        decodings = decode_dump(dump, decoders, progress.advance)
-    scores = {}
-    for name in track(decodings, 'Scoring'):
-        with quiet_metrics():
-            scores[name] = score_decoding(dump, decodings[name])
-    found: dict[str, dict] = {name: {} for name in scores}
-    if draws:
-        metrics = len(next(iter(scores.values())).resamplers)
-        # one more each: the images as they are
-        with Progress('Resampling', metrics * (draws + 1)) as progress:
-            found = intervals(scores, draws, progress.advance)
-    return {
-        name: Row(
-            decoder,
-            decodings[name].milliseconds,
-            scores[name].metrics,
-            found[name],
-        )
-        for name, decoder in decoders.items()
-    }
-
-
-def recommended(dump: HeatmapDump, draws: int) -> list[Choice]:
-    """Choose a decoder for the network."""
-    steps = len(dump.shards) + len(candidates(dump.info))
-    with Progress('Choosing a decoder', steps) as progress, quiet_metrics():
-        return recommend(dump, draws, progress.advance)
-
-
-def main() -> None:
-    """Compare, and write the report."""
-    args = parse_args()
-    dump = open_dump(args)
-    decoders, sweeps = chosen_decoders(args, dump)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'--out {args.out}: {error}') from error
+    check_folder('--out', str(args.out))
     try:
         rows = compare(dump, decoders, args.draws)
-        choices = recommended(dump, args.draws) if args.draws else []
+        choices = recommend(dump, args.draws) if args.draws else []
     except DumpError as error:
         raise UserError(str(error)) from error
-    write_report(args.out, dump, rows, sweeps, args.draws, choices)
-    print((args.out / 'report.md').read_text().split('\n## ')[0])
-    print(recommendation(choices))
+    summary = pages.summary(dump, rows)
+    advice = pages.recommendation(choices) if args.draws else ''
+    figures = pages.draw_figures(rows, sweeps)
+    shown = ''.join(f'![{name}]({name}.png)\n\n' for name in figures)
+    tables = pages.interval_tables(rows, args.draws)
+    write_report(
+        args.out,
+        'report',
+        '\n'.join([summary, tables, shown + advice]),
+        pages.as_record(dump, rows, args.draws, choices),
+        figures,
+    )
+    print(summary, advice, sep='\n')
     print(f'More in {args.out / "report.md"} and report.json')
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

@@ -10,36 +10,18 @@ and every number.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from dark_codec.analysis.diagnosis import diagnose
-from dark_codec.analysis.diagnosis_archive import read_archive
-from dark_codec.analysis.diagnosis_data import SIZES, Case, read_dump
-from dark_codec.analysis.diagnosis_plot import draw
-from dark_codec.analysis.diagnosis_report import Findings, as_json, as_page
-from dark_codec.analysis.flip_offset import (
-    contradiction,
-    expected_offset,
-    find_alignment,
-)
-from dark_codec.cli import UserError, run_tool
-from dark_codec.dumps.format import DumpError
-from dark_codec.openmmlab.engine.atomic_backend import AtomicLocalBackend
-
 NAME = 'diagnosis'
-_OF_ARCHIVES = ('input_size', 'flip_indices')
-# as PCK is usual with either
-_RADII = dict(torso=0.2, box=0.05)
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Say where the error of predicted keypoints comes from'
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'dump', type=Path, help='folder from dump_heatmaps.py, or npz file'
@@ -54,11 +36,11 @@ def parse_args() -> argparse.Namespace:
         '--radius',
         type=float,
         help="how near a hit is, as a share of the person's size (default: "
-        f'{_RADII["torso"]} of the torso, {_RADII["box"]} of the box)',
+        '0.2 of the torso, 0.05 of the box)',
     )
     parser.add_argument(
         '--size',
-        choices=SIZES,
+        choices=('torso', 'box'),
         help='for a folder: left shoulder to right hip, or the longer side '
         'of the box (default: torso if the dataset has these keypoints)',
     )
@@ -78,64 +60,52 @@ def parse_args() -> argparse.Namespace:
         help='for an npz file: for each keypoint the number of its partner '
         'on the other side, or its own (default: no swaps are looked for)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.radius is not None and not args.radius > 0:
         parser.error(f'--radius must be positive, got {args.radius}')
-    if args.dump.exists():
-        for name in ('size',) if args.dump.is_file() else _OF_ARCHIVES:
-            if getattr(args, name) is not None:
-                option = '--' + name.replace('_', '-')
-                kind = 'an npz file' if name in _OF_ARCHIVES else 'a folder'
-                parser.error(f'{option} is for a dump that is {kind}')
+    if args.dump.is_file() and args.size is not None:
+        parser.error('--size is for a dump that is a folder')
+    for name in ('input_size', 'flip_indices'):
+        if args.dump.is_dir() and getattr(args, name) is not None:
+            option = '--' + name.replace('_', '-')
+            parser.error(f'{option} is for a dump that is an npz file')
     return args
 
 
-def look_into(case: Case, radius: float) -> Findings:
-    """Diagnose what is there to be diagnosed."""
-    parts = found = expected = None
-    warning = ''
-    sizes = (case.input_size, case.heatmap_size)
-    if case.plain is not None and case.unflipped is not None:
-        found = find_alignment(
-            case.plain, case.unflipped, *sizes, case.image_ids
-        )
-        expected = expected_offset(
-            found, *sizes, case.truth_alignment, case.flip_shift
-        )
-        if case.configured is not None:
-            warning = contradiction(found, case.configured)
-    if case.keypoints is not None:
-        parts = diagnose(case.keypoints, *sizes, case.truth_alignment, radius)
-    return Findings(case, radius, parts, found, warning, expected)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read, diagnose, write."""
-    args = parse_args()
-    if args.out.is_file():
-        raise UserError(f'--out {args.out} is a file; name a folder')
+    args = parse_args(argv)
+    # late: --help needs none of them
+    from dark_codec.analysis.diagnosis_data import read_archive, read_dump
+    from dark_codec.analysis.diagnosis_plot import draw
+    from dark_codec.analysis.diagnosis_report import as_page, as_record
+    from dark_codec.analysis.findings import examine
+    from dark_codec.analysis.report import write_report
+    from dark_codec.cli import UserError, check_folder
+    from dark_codec.dumps.format import DumpError
+    from dark_codec.dumps.reader import HeatmapDump
+
     try:
         if args.dump.is_file():
             case = read_archive(args.dump, args.input_size, args.flip_indices)
+            check_folder('--out', str(args.out))
         else:
-            case = read_dump(args.dump, args.size)
+            dump = HeatmapDump(args.dump)
+            check_folder('--out', str(args.out))
+            case = read_dump(dump, args.size)
     except DumpError as error:
         raise UserError(str(error)) from error
-    if case.keypoints is None and case.unflipped is None:
-        raise UserError(
-            f'{args.dump} has neither labels nor a flip test: nothing can be '
-            'said of it. Dump again with model.test_cfg.flip_test=True'
-        )
     try:
-        findings = look_into(case, args.radius or _RADII[case.size])
+        findings = examine(case, args.radius)
     except ValueError as error:
         raise UserError(f'{args.dump}: {error}') from error
-    backend = AtomicLocalBackend()
-    backend.put(draw(findings), args.out / f'{NAME}.png')
-    text = json.dumps(as_json(findings), indent=2)
-    backend.put_text(text + '\n', args.out / f'{NAME}.json')
-    page = as_page(findings, f'{NAME}.png')
-    backend.put_text(page, args.out / f'{NAME}.md')
+    write_report(
+        args.out,
+        NAME,
+        as_page(findings, f'{NAME}.png'),
+        as_record(findings),
+        {NAME: draw(findings)},
+    )
     if findings.warning:
         print(f'warning: {findings.warning}', file=sys.stderr)
     if findings.found is not None:
@@ -144,4 +114,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

@@ -12,34 +12,15 @@ pytorch``.
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.dist import is_main_process
-
-from dark_codec.cli import (
-    UserError,
-    add_run_arguments,
-    explain_downloads,
-    load_config,
-    prepare,
-    run_tool,
-)
-from dark_codec.dumps.reader import DumpError, HeatmapDump
-from dark_codec.dumps.run import (
-    DTYPES,
-    dump_heatmaps,
-    hash_config,
-    plan_dump,
-)
-
-
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Dump the heatmaps that a network predicts'
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -65,27 +46,67 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--dtype',
-        choices=DTYPES,
-        default=DTYPES[0],
+        choices=('float32', 'float16'),
+        default='float32',
         help='of the values (default: %(default)s)',
     )
     parser.add_argument(
         '--shard-size',
         type=int,
         default=256,
-        help='samples a file, rounded up to whole batches; an interrupted '
+        help='samples per file, rounded up to whole batches; an interrupted '
         'run loses at most so many in each process (default: %(default)s)',
     )
-    add_run_arguments(parser)
-    args = parser.parse_args()
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs '
+        '(default: work_dir of the config, else work_dirs/<config name>)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none)',
+    )
+    # torch.distributed.launch of torch 1 passes it with an underscore
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help=argparse.SUPPRESS,
+    )
+    args = parser.parse_args(argv)
     if args.shard_size < 1:
         parser.error(f'--shard-size must be positive, got {args.shard_size}')
     return args
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Predict and store."""
-    args = parse_args()
+    args = parse_args(argv)
+    # late: --help needs none of them
+    from mmengine.dist import is_main_process
+
+    from dark_codec.cli import (
+        UserError,
+        check_folder,
+        explain_downloads,
+        load_config,
+        parse_cfg_options,
+        prepare,
+    )
+    from dark_codec.dumps.format import DumpError
+    from dark_codec.dumps.reader import HeatmapDump
+    from dark_codec.dumps.run import dump_heatmaps, hash_config, plan_dump
+
+    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     config_hash = hash_config(cfg)
@@ -96,23 +117,23 @@ def main() -> None:
         )
     except ValueError as error:
         raise UserError(f'the codec of the config: {error}') from error
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'--out {args.out}: {error}') from error
+    check_folder('--out', str(args.out))
     try:
         with explain_downloads(cfg):
             dump_heatmaps(cfg, args.out, info)
+        if is_main_process():
+            dump = HeatmapDump(args.out)
+            size = sum(shard.path.stat().st_size for shard in dump.shards)
+            print(
+                f'{args.out} is complete: {len(dump)} samples in '
+                f'{len(dump.shards)} shards, {size / 1e6:.1f} MB'
+            )
     except DumpError as error:
         raise UserError(str(error)) from error
-    if is_main_process():
-        dump = HeatmapDump(args.out)
-        size = sum(shard.path.stat().st_size for shard in dump.shards)
-        print(
-            f'{args.out} is complete: {len(dump)} samples in '
-            f'{len(dump.shards)} shards, {size / 1e6:.1f} MB'
-        )
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

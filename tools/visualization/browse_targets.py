@@ -10,38 +10,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import dark_codec  # noqa: F401, I001  before MMPose: its shims
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, set_random_seed
-from mmpose.registry import MODELS
-from mmpose.structures import PoseDataSample
-
-from dark_codec.openmmlab.config import alignment_of
-from dark_codec.openmmlab.config.tree import find_all
-from dark_codec.cli import (
-    UserError,
-    add_cfg_options,
-    head_decoder,
-    prepare,
-    read_config,
-    run_tool,
-)
-from dark_codec.cli.pictures import check_picture, save_picture
-from dark_codec.functional import heatmap_to_input
-from dark_codec.analysis.visualization import (
-    draw_picture,
-    overlay_heatmap,
-)
+# --help needs none of these: functions import what they use
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from mmengine.config import Config
+    from mmpose.structures import PoseDataSample
 
 _COLUMNS = 6
 
@@ -64,9 +42,12 @@ class Target(NamedTuple):
     drawn: np.ndarray
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--out',
@@ -83,15 +64,20 @@ def parse_args() -> argparse.Namespace:
         help='another one shows other samples, differently augmented '
         '(default: 0)',
     )
-    add_cfg_options(parser)
-    args = parser.parse_args()
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
+    args = parser.parse_args(argv)
     if args.samples < 1:
         parser.error(f'--samples must be 1 at least, got {args.samples}')
     return args
 
 
 def training_batch(cfg: Config, samples: int, seed: int) -> dict:
-    """The first samples of a training, as the data loader hands them on.
+    """Return the first samples of a training, as the data loader does.
 
     Args:
         cfg (Config): A whole config, changed in place: without workers, and
@@ -102,6 +88,10 @@ def training_batch(cfg: Config, samples: int, seed: int) -> dict:
     Returns:
         dict: ``inputs`` (list of (3, h, w) uint8) and ``data_samples``.
     """
+    from mmengine.runner import Runner, set_random_seed
+
+    from dark_codec.openmmlab.config.tree import find_all
+
     loader = cfg.train_dataloader
     loader.update(
         batch_size=samples,
@@ -115,14 +105,25 @@ def training_batch(cfg: Config, samples: int, seed: int) -> dict:
     return next(iter(Runner.build_dataloader(loader, seed=seed)))
 
 
+def preprocess(cfg: Config, batch: dict) -> list[PoseDataSample]:
+    """Return the samples as the loss sees them: targets may be made here."""
+    from mmpose.registry import MODELS
+
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    return preprocessor(batch, training=True)['data_samples']
+
+
 def read_targets(batch: dict, samples: list[PoseDataSample]) -> list[Target]:
-    """Choose what is to be drawn.
+    """Return what is to be drawn.
 
     Args:
         batch (dict): From :func:`training_batch`.
-        samples (list[PoseDataSample]): After the data preprocessor, which
-            may have rendered the targets.
+        samples (list[PoseDataSample]): From :func:`preprocess`.
     """
+    import numpy as np
+
+    from dark_codec.cli import UserError
+
     targets = []
     for image, sample in zip(batch['inputs'], samples):
         if 'heatmaps' not in sample.get('gt_fields', {}):
@@ -143,7 +144,13 @@ def read_targets(batch: dict, samples: list[PoseDataSample]) -> list[Target]:
 
 
 def draw(targets: list[Target], alignment: str) -> Figure:
-    """A grid of targets, row by row."""
+    """Draw a grid of targets, row by row."""
+    import torch
+    from matplotlib.figure import Figure
+
+    from dark_codec.analysis.visualization import draw_picture, overlay_heatmap
+    from dark_codec.functional import heatmap_to_input
+
     columns = min(_COLUMNS, len(targets))
     rows = math.ceil(len(targets) / columns)
     height, width = targets[0].image.shape[:2]
@@ -177,21 +184,33 @@ def draw(targets: list[Target], alignment: str) -> Figure:
     return figure
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Load, encode, draw."""
-    args = parse_args()
-    cfg = read_config(args.config, args.cfg_options)
+    args = parse_args(argv)
+    from mmengine.registry import init_default_scope
+
+    from dark_codec.cli import (
+        head_decoder,
+        parse_cfg_options,
+        prepare,
+        read_config,
+    )
+    from dark_codec.cli.pictures import check_picture, save_picture
+    from dark_codec.openmmlab.config import alignment_of
+
+    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
     check_picture(args.out)
     prepare(cfg, ('train',))
     # what does not know its scope is MMPose's
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     batch = training_batch(cfg, args.samples, args.seed)
-    preprocessor = MODELS.build(cfg.model.data_preprocessor)
-    samples = preprocessor(batch, training=True)['data_samples']
-    targets = read_targets(batch, samples)
+    targets = read_targets(batch, preprocess(cfg, batch))
     alignment = alignment_of(head_decoder(cfg))
     save_picture(draw(targets, alignment), args.out)
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

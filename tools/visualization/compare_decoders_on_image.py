@@ -9,47 +9,17 @@ samples of the test set.
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+# --help needs none of these: functions import what they use
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from mmengine.config import Config
+    from torch import Tensor, nn
 
-import dark_codec  # noqa: F401, I001  before MMPose: its shims
-import cv2
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.device import get_device
-from mmpose.apis import init_model
-from mmpose.registry import DATASETS, KEYPOINT_CODECS
-from torch import Tensor, nn
-
-from dark_codec import DARKCodec
-from dark_codec.openmmlab.config.tree import find_all
-from dark_codec.analysis.markdown import markdown
-from dark_codec.analysis.prediction import DARK, DECODERS
-from dark_codec.cli import (
-    UserError,
-    add_cfg_options,
-    carry_codec,
-    check_checkpoint,
-    head_decoder,
-    prepare,
-    read_config,
-    run_tool,
-    warn_of_another_codec,
-)
-from dark_codec.cli.pictures import check_picture, save_picture
-from dark_codec.functional import input_to_heatmap
-from dark_codec.analysis.visualization import (
-    draw_heatmap,
-    draw_picture,
-    show_window,
-)
+    from dark_codec import DARKCodec
 
 _RADIUS = 2.5  # heatmap px on each side of the maximum, at least
 _FARTHEST = 8.0  # and at most: the network may have seen another peak
@@ -71,9 +41,12 @@ class Case(NamedTuple):
     truth: np.ndarray | None
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='config file with a DARKCodec')
     parser.add_argument('checkpoint', help='its weights')
     source = parser.add_mutually_exclusive_group()
@@ -101,11 +74,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--device',
-        default=get_device(),
-        help='such as cuda:0 or cpu (default: %(default)s)',
+        help='such as cuda:0 or cpu (default: a GPU if there is one)',
     )
-    add_cfg_options(parser)
-    args = parser.parse_args()
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
+    args = parser.parse_args(argv)
     if args.box is not None and args.image is None:
         parser.error('--box goes with --image')
     if args.box is not None and min(args.box[2:]) <= 0:
@@ -114,7 +91,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_image(path: str, box: list[float] | None) -> dict:
-    """An image and its box as a pipeline takes them."""
+    """Return an image and its box as a pipeline takes them."""
+    import cv2
+    import numpy as np
+
+    from dark_codec.cli import UserError
+
     image = cv2.imread(path)
     if image is None:
         raise UserError(f'--image {path}: cannot be read as an image')
@@ -127,7 +109,13 @@ def read_image(path: str, box: list[float] | None) -> dict:
 
 
 def load_sample(cfg: Config, args: argparse.Namespace, metainfo: dict) -> dict:
-    """The input and the data sample, as the test pipeline makes them."""
+    """Return the input and the data sample of the test pipeline."""
+    from mmengine.dataset import Compose
+    from mmpose.registry import DATASETS
+
+    from dark_codec.cli import UserError
+    from dark_codec.openmmlab.config.tree import find_all
+
     if args.image is not None:
         pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
         return pipeline({**read_image(args.image, args.box), **metainfo})
@@ -143,7 +131,9 @@ def load_sample(cfg: Config, args: argparse.Namespace, metainfo: dict) -> dict:
 
 
 def keypoint_number(keypoint: str, names: dict[int, str]) -> int:
-    """The number of a keypoint that is given by its number or name."""
+    """Return the number of a keypoint, given by its number or name."""
+    from dark_codec.cli import UserError
+
     by_name = {name: number for number, name in names.items()}
     known = {str(number): number for number in names}
     number = by_name.get(keypoint, known.get(keypoint))
@@ -158,6 +148,11 @@ def predict(
     model: nn.Module, data: dict, keypoint: int, codec: DARKCodec
 ) -> Case:
     """Run the network on one sample."""
+    import torch
+    from mmengine.dataset import pseudo_collate
+
+    from dark_codec.functional import input_to_heatmap
+
     image = data['inputs'].permute(1, 2, 0).numpy()
     with torch.no_grad():
         (sample,) = model.test_step(pseudo_collate([data]))
@@ -176,7 +171,11 @@ def predict(
 
 
 def decode(heatmap: Tensor, settings: dict) -> dict[str, np.ndarray]:
-    """Return where each decoder sees the peak, (x, y) in heatmap px."""
+    """Return where each decoder finds the peak, (x, y) in heatmap px."""
+    from mmpose.registry import KEYPOINT_CODECS
+
+    from dark_codec.analysis.prediction import DECODERS
+
     points = {}
     for name, decoder in DECODERS.items():
         codec = KEYPOINT_CODECS.build(dict(settings, decoder=decoder))
@@ -189,6 +188,10 @@ def print_table(
     points: dict[str, np.ndarray], truth: np.ndarray | None, stride: np.ndarray
 ) -> None:
     """Print points in heatmap px, and their distances from the truth."""
+    import numpy as np
+
+    from dark_codec.analysis.report import markdown
+
     header = ['decoder', 'x', 'y']
     if truth is not None:
         points = {**points, 'truth': truth}
@@ -204,16 +207,28 @@ def print_table(
 
 
 def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
-    """Input, heatmap and modulated heatmap."""
+    """Draw input, heatmap and modulated heatmap."""
+    import numpy as np
+    import torch
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    from dark_codec.analysis.prediction import DARK
+    from dark_codec.analysis.visualization import (
+        draw_heatmap,
+        draw_picture,
+        show_window,
+    )
+
     figure = Figure(figsize=(13, 5.2), layout='constrained')
     left, middle, right = figure.subplots(1, 3)
     peak = points['argmax']
     draw_picture(left, case.image)
-    shown = [p for p in (*points.values(), case.truth) if p is not None]
-    farthest = np.abs(np.stack(shown) - peak).max()
+    marked = [p for p in (*points.values(), case.truth) if p is not None]
+    farthest = np.abs(np.stack(marked) - peak).max()
     radius = max(_RADIUS, min(farthest + 0.5, _FARTHEST))
-    places = np.stack([peak - radius, peak + radius, points[DARK]])
-    corners = codec.to_input(torch.from_numpy(places)).numpy()
+    shown = np.stack([peak - radius, peak + radius, points[DARK]])
+    corners = codec.to_input(torch.from_numpy(shown)).numpy()
     side = corners[1] - corners[0]
     left.add_patch(Rectangle(corners[0], *side, fill=False, color='white'))
     left.plot(*corners[2], marker='+', color='white')
@@ -236,10 +251,29 @@ def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
     return figure
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Predict, decode, draw."""
-    args = parse_args()
-    cfg = read_config(args.config, args.cfg_options)
+    args = parse_args(argv)
+    import dark_codec  # noqa: F401, I001  before MMPose: its shims
+    import numpy as np
+    from mmengine.device import get_device
+    from mmpose.apis import init_model
+    from mmpose.registry import KEYPOINT_CODECS
+
+    from dark_codec.analysis.prediction import DARK, DECODERS
+    from dark_codec.cli import (
+        UserError,
+        carry_codec,
+        check_checkpoint,
+        head_decoder,
+        parse_cfg_options,
+        prepare,
+        read_config,
+        warn_of_another_codec,
+    )
+    from dark_codec.cli.pictures import check_picture, save_picture
+
+    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
     checkpoint = check_checkpoint(args.checkpoint)
     check_picture(args.out)
     if args.image is None:
@@ -254,7 +288,8 @@ def main() -> None:
             "codec=dict(type='DARKCodec') into the config"
         )
     cfg.model.test_cfg.output_heatmaps = True
-    model = init_model(cfg, args.checkpoint, device=args.device)
+    device = args.device or get_device()
+    model = init_model(cfg, args.checkpoint, device=device)
     metainfo = model.dataset_meta
     keypoint = keypoint_number(args.keypoint, metainfo['keypoint_id2name'])
     data = load_sample(cfg, args, metainfo)
@@ -267,4 +302,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

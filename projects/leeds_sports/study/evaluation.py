@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
 
+from dark_codec.analysis.decoders_by_name import SHORT, parse_decoder
 from dark_codec.analysis.prediction import Prediction, predict, redecode
 from dark_codec.cli import prepare
 from dark_codec.functional import input_to_heatmap
@@ -16,22 +17,16 @@ from dark_codec.openmmlab.evaluation.torso_pck import TORSO, torso_distances
 
 from .runs import Run
 
-DECODERS: dict[str, Any] = {
-    'argmax': 'ArgmaxDecoder',
-    'quarter shift': 'QuarterShiftDecoder',
-    'Taylor without modulation': dict(type='TaylorDecoder', modulation=None),
-    'DARK': 'TaylorDecoder',
+# names of the study, in tables.json, too
+DECODERS = {
+    'argmax': SHORT['argmax'],
+    'quarter shift': SHORT['shift'],
+    'Taylor without modulation': SHORT['taylor'],
+    'DARK': SHORT['dark'],
     # all networks were trained with sigma 1
-    'half the kernel': dict(
-        type='TaylorDecoder',
-        modulation=dict(type='GaussianModulation', sigma=0.5),
-    ),
-    # as DarkPose and MMPose do: Eq. 11 without its minimum
-    'rescaled by max': dict(
-        type='TaylorDecoder',
-        modulation=dict(type='GaussianModulation', rescale='max'),
-    ),
-    'Gaussian fit': 'GaussianFitDecoder',
+    'half the kernel': parse_decoder('dark:modulation.sigma=0.5')[1],
+    'rescaled by max': SHORT['dark-max'],
+    'Gaussian fit': SHORT['fit'],
 }
 CORRECTED = 'DARK, flip shift corrected'
 

@@ -11,21 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dark_codec.analysis.examples import choose_examples
-from dark_codec.analysis.pictures import (
-    draw_modulation,
-    draw_quantisation_errors,
-)
 from dark_codec.analysis.prediction import DECODERS as SHOWN
 from dark_codec.analysis.prediction import Prediction, redecode
-from dark_codec.analysis.quantisation import (
-    quantisation_errors,
-    usual_keypoint,
-)
 from dark_codec.analysis.visualization import COLORS, MARKERS, draw_skeleton
 
 from .comparisons import ENCODING_TABLES
 from .evaluation import DECODERS, Decoded, load, predict_run
+from .examples import choose_examples
+from .paper_figures import draw_modulation, draw_quantisation_errors
+from .quantisation import median_keypoint, quantisation_errors
 from .results import DECODED, last_checkpoint
 from .runs import ENCODINGS, Run, converged
 from .when import (
@@ -108,13 +102,10 @@ def _draw_photographs(
         & (of_base.distance['quarter shift'] <= 0.2)
     )
     return dict(
-        modulation=draw_modulation(
-            choose_examples(dark, errors, SHOWN), 'photograph'
-        ),
+        modulation=draw_modulation(choose_examples(dark, errors, SHOWN)),
         quantisation=draw_quantisation_errors(
-            usual_keypoint(labels, codec),
+            median_keypoint(labels, codec),
             quantisation_errors(labels, codec),
-            'photographs',
         ),
         examples=draw_examples(dark, points, others, found.all(1)),
     )

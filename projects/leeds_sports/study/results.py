@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dark_codec.analysis.machine import describe_run
-from dark_codec.analysis.markdown import fill
+from dark_codec.analysis.report import fill
 from dark_codec.openmmlab.engine.progress import track
 from projects.trainings import checkpoint
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.markdown import markdown
+from dark_codec.analysis.report import markdown
 from dark_codec.analysis.robust import median, robust_std
 from dark_codec.functional.encode import quantise_points
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter
 
-from ..functional import input_to_heatmap
-from .prediction import DARK, Prediction
+from dark_codec.analysis.prediction import DARK, Prediction
+from dark_codec.functional import input_to_heatmap
 
 _NEAR = 3  # heatmap px from the maximum
 
@@ -19,7 +19,7 @@ class Example(NamedTuple):
 
     Attributes:
         rule (str): How it was chosen.
-        figure (int): Number of the figure.
+        image (int): Number of the image.
         keypoint (str): Name of the keypoint.
         predicted (np.ndarray): The heatmap, (H, W).
         modulated (np.ndarray): The same after Eq. 10-11, (H, W).
@@ -29,7 +29,7 @@ class Example(NamedTuple):
     """
 
     rule: str
-    figure: int
+    image: int
     keypoint: str
     predicted: np.ndarray
     modulated: np.ndarray
@@ -46,7 +46,7 @@ def choose_examples(
     with low maxima are noise.
 
     Args:
-        prediction (Prediction): Of all figures.
+        prediction (Prediction): Of all images.
         errors (np.ndarray): Of DARK, in image px, (I, K).
         decoders (dict): Configs by name; :data:`.prediction.DARK` is one.
 
@@ -59,12 +59,12 @@ def choose_examples(
     found = labelled & (maxima >= np.median(maxima[labelled]))
     peaks = np.array([[count_peaks(h) for h in maps] for maps in heatmaps])
     # of those with equally many peaks, the one with the highest maximum
-    ragged = np.where(found, peaks + maxima / (2 * maxima.max()), -np.inf)
+    many_peaks = np.where(found, peaks + maxima / (2 * maxima.max()), -np.inf)
     median = np.median(errors[labelled])
-    usual = np.where(labelled, np.abs(errors - median), np.inf)
+    typical = np.where(labelled, np.abs(errors - median), np.inf)
     rules = {
-        f'most peaks within {_NEAR} px': ragged.argmax(),
-        'median error': usual.argmin(),
+        f'most peaks within {_NEAR} px': many_peaks.argmax(),
+        'median error': typical.argmin(),
     }
     return [
         _example(
@@ -97,17 +97,17 @@ def _example(
     prediction: Prediction,
     decoders: dict[str, Any],
     rule: str,
-    figure: Any,
+    image: Any,
     keypoint: Any,
 ) -> Example:
-    heatmap = prediction.heatmaps[figure : figure + 1, keypoint : keypoint + 1]
+    heatmap = prediction.heatmaps[image : image + 1, keypoint : keypoint + 1]
     codecs = {
         name: prediction.codec(decoder) for name, decoder in decoders.items()
     }
     dark = codecs[DARK]
     truth = input_to_heatmap(
         torch.from_numpy(
-            prediction.to_input(prediction.truth)[figure, keypoint]
+            prediction.to_input(prediction.truth)[image, keypoint]
         ),
         dark.input_size,
         dark.heatmap_size,
@@ -118,7 +118,7 @@ def _example(
     ]
     return Example(
         rule=rule,
-        figure=int(figure),
+        image=int(image),
         keypoint=names[int(keypoint)],
         predicted=heatmap[0, 0].cpu().numpy(),
         modulated=dark.decoder.modulation(heatmap[0])[0].cpu().numpy(),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..codec import DARKCodec
-from ..functional import (
+from dark_codec import DARKCodec
+from dark_codec.functional import (
     QUANTISERS,
     heatmap_to_input,
     input_to_heatmap,
 )
-from ..functional.encode import quantise_points
+from dark_codec.functional.encode import quantise_points
 
 
 def quantisation_errors(
@@ -38,7 +38,7 @@ def quantisation_errors(
     }
 
 
-def usual_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
+def median_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
     """Return the keypoint with the median error under floor.
 
     Args:
@@ -49,6 +49,6 @@ def usual_keypoint(points: np.ndarray, codec: DARKCodec) -> np.ndarray:
         np.ndarray: (x, y).
     """
     floor = quantisation_errors(points, codec)['floor']
-    usual = np.abs(floor - np.median(floor)).argmin()
+    median = np.abs(floor - np.median(floor)).argmin()
     frames = (codec.input_size, codec.heatmap_size, codec.alignment)
-    return input_to_heatmap(torch.from_numpy(points[usual]), *frames).numpy()
+    return input_to_heatmap(torch.from_numpy(points[median]), *frames).numpy()

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .examples import Example
-from .visualization import (
+from dark_codec.analysis.visualization import (
     COLORS,
+    MARKERS,
     draw_heatmap,
-    draw_quantisation,
     show_window,
 )
+from dark_codec.functional.encode import QUANTISERS, quantise_points
+
+from .examples import Example
 
 _WINDOW = 3.5  # heatmap px on each side of the maximum
 
 
-def draw_modulation(
-    examples: Sequence[Example], image: str = 'figure'
-) -> Figure:
+def draw_modulation(examples: Sequence[Example]) -> Figure:
     """Draw heatmaps before and after modulation, as the paper's Fig. 3.
 
     Args:
         examples (Sequence[Example]): One row each.
-        image (str): Noun for their images.
 
     Returns:
         Figure: Two columns.
@@ -42,7 +44,7 @@ def draw_modulation(
             show_window(ax, highest[::-1], _WINDOW)
             figure.colorbar(ax.images[0], ax=ax, shrink=0.8)
             ax.set_title(
-                f'{state}: {image} {example.figure}, {example.keypoint}\n'
+                f'{state}: photograph {example.image}, {example.keypoint}\n'
                 f'({example.rule})',
                 fontsize=10,
             )
@@ -58,14 +60,12 @@ def draw_modulation(
 def draw_quantisation_errors(
     point: Sequence[float],
     errors: dict[str, np.ndarray],
-    images: str = 'figures',
 ) -> Figure:
     """Draw one quantised keypoint (the paper's Fig. 4), and all errors.
 
     Args:
         point (Sequence[float]): The keypoint (x, y), heatmap px.
         errors (dict[str, np.ndarray]): Distances in input px, by quantiser.
-        images (str): Noun for the test images.
 
     Returns:
         Figure: Two columns.
@@ -91,8 +91,50 @@ def draw_quantisation_errors(
         )
     every.axvline(0, color='black', linewidth=2, label='unbiased: 0 px')
     count = len(next(iter(errors.values())))
-    every.set_title(f'All {count} keypoints of the test {images}')
+    every.set_title(f'All {count} keypoints of the test photographs')
     every.set_xlabel('quantisation error (input px)')
     every.set_ylabel('density (1 / px)')
     every.legend()
     return figure
+
+
+def draw_quantisation(ax: Axes, point: Sequence[float]) -> Axes:
+    """Draw the grid points of biased encoding (the paper's Fig. 4).
+
+    Args:
+        ax (Axes): Where to draw.
+        point (Sequence[float]): The keypoint (x, y) in heatmap px.
+
+    Returns:
+        Axes: ``ax``.
+    """
+    x, y = point
+    left, top = np.floor(x), np.floor(y)
+    for i, name in enumerate(QUANTISERS):
+        to_x, to_y = quantise_points(torch.tensor(point), name).tolist()
+        error = math.hypot(to_x - x, to_y - y)
+        ax.annotate(
+            '',
+            xy=(to_x, to_y),
+            xytext=(x, y),
+            arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
+        )
+        ax.plot(
+            to_x,
+            to_y,
+            linestyle='',
+            marker=MARKERS[i],
+            markersize=15 - 4 * i,
+            color=COLORS[i],
+            label=f'{name}: off by {error:.2f} px',
+        )
+    ax.plot(x, y, 'k*', markersize=15, label='keypoint (unbiased)')
+    ax.set_xlim(left - 1.5, left + 2.5)
+    ax.set_ylim(top + 2.5, top - 1.5)
+    ax.set_xticks(np.arange(left - 1, left + 3))
+    ax.set_yticks(np.arange(top - 1, top + 3))
+    ax.grid(True, color='0.8')
+    ax.set_aspect('equal')
+    ax.set_xlabel('x (heatmap px)')
+    ax.set_ylabel('y (heatmap px)')
+    return ax
