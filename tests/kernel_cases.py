@@ -228,7 +228,7 @@ STRIDES = {
     'not aligned': lambda maps: torch.cat([maps.new_zeros(1), maps.flatten()])[
         1:
     ].view(maps.shape),
-    'expanded': lambda maps: maps[:1, 1:].expand(2, 1, -1, -1),
+    'expanded': lambda maps: maps[:1, 1:].expand(2, -1, -1, -1),
 }
 
 
