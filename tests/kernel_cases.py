@@ -12,6 +12,7 @@ from dark_codec import (
     GaussianFitDecoder,
     QuarterShiftDecoder,
     TaylorDecoder,
+    kernels,
 )
 
 INF, NAN = math.inf, math.nan
@@ -228,7 +229,7 @@ STRIDES = {
     'not aligned': lambda maps: torch.cat([maps.new_zeros(1), maps.flatten()])[
         1:
     ].view(maps.shape),
-    'expanded': lambda maps: maps[:1, 1:].expand(2, 1, -1, -1),
+    'expanded': lambda maps: maps[:1, 1:].expand(2, -1, -1, -1),
 }
 
 
@@ -236,3 +237,10 @@ def strided_maps(layout, dtype, device='cpu'):
     """Maps in memory that is laid out on the device itself, (2, 2, 9, 7)."""
     maps = peaks((7, 9), count=4).view(2, 2, 9, 7)
     return STRIDES[layout](maps.to(device, dtype))
+
+
+def decode_by(name, heatmaps, recipe, device='cpu'):
+    """Decode heatmaps, or what a function makes on the device."""
+    if callable(heatmaps):
+        heatmaps = heatmaps(device=device)
+    return kernels.load(name)(heatmaps.to(device), recipe)

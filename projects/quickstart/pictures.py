@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dark_codec.analysis.prediction import DARK, DECODERS, Prediction
 from dark_codec.analysis.visualization import (
     COLORS,
+    MARKERS,
     draw_heatmap,
     draw_picture,
-    draw_quantisation,
     draw_skeleton,
     show_window,
 )
@@ -147,7 +148,7 @@ def draw_quantisation_errors(truth: np.ndarray) -> Figure:
     middle = np.abs(errors['floor'] - np.median(errors['floor'])).argmin()
     figure = Figure(figsize=(11, 4.8), layout='constrained')
     one, every = figure.subplots(1, 2)
-    draw_quantisation(one, points[middle].tolist())
+    _draw_quantisation(one, points[middle])
     one.legend(loc='upper left', bbox_to_anchor=(0, -0.12), ncols=2)
     one.set_title('The keypoint with the median error of floor')
     bins = np.linspace(0, max(values.max() for values in errors.values()), 40)
@@ -169,6 +170,34 @@ def draw_quantisation_errors(truth: np.ndarray) -> Figure:
     every.set_ylabel('density (1 / px)')
     every.legend()
     return figure
+
+
+def _draw_quantisation(ax: Axes, point: torch.Tensor) -> None:
+    """Draw the pixels to which the quantisers move a point, heatmap px."""
+    for i, name in enumerate(QUANTISERS):
+        moved = quantise_points(point, name)
+        error = torch.linalg.vector_norm(moved - point)
+        ax.annotate(
+            '',
+            moved.tolist(),
+            point.tolist(),
+            arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
+        )
+        ax.plot(
+            *moved.tolist(),
+            linestyle='',
+            marker=MARKERS[i],
+            markersize=15 - 4 * i,
+            color=COLORS[i],
+            label=f'{name}: off by {error:.2f} px',
+        )
+    ax.plot(*point.tolist(), 'k*', markersize=15, label='keypoint (unbiased)')
+    left, top = point.floor().tolist()
+    ax.set(xlim=(left - 1.5, left + 2.5), ylim=(top + 2.5, top - 1.5))
+    ax.set(xticks=np.arange(left - 1, left + 3))
+    ax.set(yticks=np.arange(top - 1, top + 3), aspect='equal')
+    ax.grid(True, color='0.8')
+    ax.set(xlabel='x (heatmap px)', ylabel='y (heatmap px)')
 
 
 def draw_curve(training: Path) -> Figure:

@@ -6,15 +6,9 @@ from multiprocessing import get_context
 
 import pytest
 import torch
+from kernel_cases import decode_by
 
 from dark_codec import kernels
-
-
-def decode_by(name, heatmaps, recipe, device='cpu'):
-    """Decode heatmaps, or what a function makes on the device."""
-    if callable(heatmaps):
-        heatmaps = heatmaps(device=device)
-    return kernels.load(name)(heatmaps.to(device), recipe)
 
 
 class Backend:

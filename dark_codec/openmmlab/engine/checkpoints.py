@@ -1,16 +1,21 @@
-"""Reader of checkpoints and of the codec that they were trained with."""
+"""Checkpoints: read, and compared with the codec of a config."""
 
 from __future__ import annotations
 
-import ast
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.runner import CheckpointLoader
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, CheckpointLoader
 
 from ..config import head_decoder
 from ..config.codecs import gaussian_settings
+from ..config.literals import read_literals
 
 # settings of codecs that training and testing must have in common
 _COMMON = (
@@ -39,7 +44,7 @@ def read_checkpoint(path: str | Path) -> dict:
         with open(path, 'rb') as file:
             start = file.read(16)
         # of a zip archive, of a pickle
-        if not start.startswith((b'PK', b'\x80')):
+        if start and not start.startswith((b'PK', b'\x80')):
             raise ValueError(f'no file of PyTorch begins with {start!r}')
         checkpoint = CheckpointLoader.load_checkpoint(
             str(path), map_location='cpu', logger='silent'
@@ -77,6 +82,33 @@ def codec_differences(checkpoint: dict, decoder: dict) -> list[str]:
     ]
 
 
+def warn_of_another_codec(cfg: Config, checkpoint: dict) -> None:
+    """Warn if a checkpoint was trained with another codec than a config's."""
+    differences = codec_differences(checkpoint, head_decoder(cfg))
+    if differences:
+        print_log(
+            'The checkpoint was trained under another codec than this '
+            f'config has: {"; ".join(differences)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+@HOOKS.register_module()
+class CheckpointCodecHook(Hook):
+    """Warns when a runner tests or resumes under another codec.
+
+    Runners get it by :func:`dark_codec.openmmlab.config.install`. Weights
+    that a training merely starts from may have any.
+    """
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Compare the codecs of config and checkpoint."""
+        trains = isinstance(runner._train_loop, BaseLoop)
+        if runner._resume or not trains:
+            warn_of_another_codec(runner.cfg, checkpoint)
+
+
 def _head_decoder(meta: Mapping) -> dict:
     """Return the codec of the head's finest level in a training's config."""
     try:
@@ -99,43 +131,3 @@ def _spelt(value: Any) -> str:
         return str(value)
     args = [f'{key}={item!r}' for key, item in value.items() if key != 'type']
     return f'{value["type"]}({", ".join(args)})'
-
-
-def read_literals(text: str) -> dict[str, Any]:
-    """Parse the values that a config's text assigns, without running it.
-
-    A checkpoint may come from anywhere, and MMEngine's ``fromstring`` would
-    execute it.
-
-    Args:
-        text: As ``Config.pretty_text`` writes it.
-
-    Returns:
-        dict: Values by name. Tuples become lists; expressions that are no
-            literals become their text.
-
-    Raises:
-        SyntaxError: It is no Python.
-    """
-    return {
-        statement.targets[0].id: _literal(statement.value)
-        for statement in ast.parse(text).body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-    }
-
-
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_literal(item) for item in node.elts]
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _literal(key): _literal(value)  # type: ignore[arg-type]
-            for key, value in zip(node.keys, node.values)
-        }
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
-        return {key.arg: _literal(key.value) for key in node.keywords}
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
