@@ -46,7 +46,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Ellipse  # noqa: E402
 
 SIGMA = 2.0
-_EXAMPLE = 5, 'left_knee'  # of the README's picture: a figure, and a joint
+_EXAMPLE = 2, 'left_knee'  # of the README's picture: a figure, and a joint
 DECODERS = {
     'argmax': ArgmaxDecoder(),
     'quarter shift': QuarterShiftDecoder(),
