@@ -22,7 +22,7 @@ from doc_pages import (
 )
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
-from tiny_run import environment, forked
+from tiny_run import environment
 
 from dark_codec import DARKCodec, apply_codec
 
@@ -41,12 +41,11 @@ def sandbox(tmp_path):
 
 
 def run_shell(text, folder):
-    python = forked()
-    path = f'{python["VENV"]}/bin:{Path(sys.executable).parent}:'
+    path = f'{Path(sys.executable).parent}:'
     done = subprocess.run(
         ['bash', '-euo', 'pipefail', '-c', text],
         cwd=folder,
-        env=environment(PATH=path + os.environ['PATH'], **python),
+        env=environment(PATH=path + os.environ['PATH']),
         capture_output=True,
         text=True,
         timeout=600,
