@@ -197,6 +197,11 @@ def spoilt_maps(height=20, width=17):
     return torch.stack(maps)[None]
 
 
+def negative_view(device='cpu'):
+    """The peaks as a view of what is negative, made where it is decoded."""
+    return torch._neg_view(-peaks().to(device))
+
+
 def wide_map(device='cpu'):
     """A map whose rows lie 2^30 elements apart: only a few are touched."""
     maps = peaks((6, 4), count=1)

@@ -11,6 +11,9 @@ custom_imports = dict(
 )
 
 codec = dict(type='DARKCodec', input_size=(96, 128), alignment='half_pixel')
+# what MMPose's inferencer asks for
+dataset_type = 'FiguresDataset'
+data_mode = 'topdown'
 
 train_cfg = dict(max_epochs=12, val_interval=1)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01))
@@ -82,7 +85,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='FiguresDataset',
+        type=dataset_type,
         num_samples=4000,
         seed=0,
         pipeline=train_pipeline,
@@ -97,7 +100,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='FiguresDataset',
+        type=dataset_type,
         num_samples=400,
         seed=1,
         test_mode=True,
