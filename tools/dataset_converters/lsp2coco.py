@@ -26,7 +26,6 @@ Human Pose Estimation from Inaccurate Annotation", CVPR 2011.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import mmengine
@@ -34,10 +33,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from dark_codec.openmmlab.datasets import LSPDataset  # noqa: E402
-from dark_codec.openmmlab.engine.progress import track  # noqa: E402
+from dark_codec.openmmlab.datasets import LSPDataset
+from dark_codec.openmmlab.engine.progress import track
 
 NUM_JOINTS = 14
 NUM_LSP = 2000

@@ -8,11 +8,8 @@ PyTorch. docs/deploy.md tells how to use it.
 from __future__ import annotations
 
 import argparse
-import sys
 from importlib.util import find_spec
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from mmengine.utils import digit_version
