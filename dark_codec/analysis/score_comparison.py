@@ -9,7 +9,7 @@ COCO's evaluation without areas.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -379,7 +379,7 @@ class _Comparison:
 def _decode(dump: HeatmapDump, codec: DARKCodec) -> Decoded:
     """Decode all maps in the batches of the test, in heatmap px."""
     size = dump.info.batch_size
-    parts: list[Decoded] = []
+    parts: list[Any] = []
     with torch.inference_mode():
         for shard in dump.shards:
             parts += map(codec.decoder, shard.heatmaps().split(size))
