@@ -2,8 +2,6 @@
 
 from importlib.util import find_spec
 
-_LIBRARIES = dict(cpu='numba', cuda='triton')
-
 
 def _missing(library: str) -> bool:
     try:
@@ -13,7 +11,7 @@ def _missing(library: str) -> bool:
 
 
 collect_ignore_glob = [
-    f'dark_codec/kernels/*{kernel}*.py'
-    for kernel, library in _LIBRARIES.items()
+    f'dark_codec/kernels/{library}/*.py'
+    for library in ('numba', 'triton')
     if _missing(library)
 ]

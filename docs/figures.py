@@ -46,7 +46,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Ellipse  # noqa: E402
 
 SIGMA = 2.0
-_EXAMPLE = 5, 'left_knee'  # of the README's picture: a figure, and a joint
+_EXAMPLE = 2, 'left_knee'  # of the README's picture: a figure, and a joint
 DECODERS = {
     'argmax': ArgmaxDecoder(),
     'quarter shift': QuarterShiftDecoder(),
@@ -235,7 +235,6 @@ def _joint_at_pixel_zoom(ax: Axes) -> None:
         num_samples=_EXAMPLE[0] + 1,
         seed=1,
         image_size=(640, 640),
-        easy=True,
         pipeline=[
             dict(type='LoadImage'),
             dict(type='GetBBoxCenterScale'),
@@ -301,7 +300,7 @@ def _errors_by_place(ax: Axes) -> None:
     ax.set(
         xlabel='where in a heatmap pixel the joint lies, px from its centre',
         ylabel='error, heatmap px (1 is 4 px of the input)',
-        title='What each way of reading it is off by',
+        title='Error of three decoders',
         xlim=(-0.5, 0.5),
     )
     ax.legend(loc='upper right')

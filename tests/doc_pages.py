@@ -21,6 +21,7 @@ import shlex
 import sys
 from functools import cache
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -115,10 +116,14 @@ def check_command(words, monkeypatch):
     """Fail if such a call cannot be meant."""
     call = ' '.join(words)
     script, *arguments = words[1:]
-    if script in ('-c', '-m'):
-        assert script == '-c' or find_spec(arguments[0].partition('.')[0])
+    if script == '-m' and arguments[0].startswith('projects.'):
+        module, arguments = arguments[0].replace('.', '/'), arguments[1:]
+        is_folder = (ROOT / module).is_dir()
+        script = f'{module}/__main__.py' if is_folder else f'{module}.py'
+    elif script == '-m':
+        assert find_spec(arguments[0].partition('.')[0]), call
         return
-    if '$' in script:
+    if script == '-c' or '$' in script:
         return
     assert (ROOT / script).is_file(), f'{call}: no {script}'
     before = ['', *arguments]
@@ -127,12 +132,16 @@ def check_command(words, monkeypatch):
         of_repository = value.split('/')[0] in (*FOLDERS, 'docs')
         if of_repository and not {previous, option} & OUTPUTS:
             assert (ROOT / value).exists(), f'{call}: no {value}'
-    if script.endswith('.py'):
+    if script.endswith('.py') and parser_of(script):
         parse(script, arguments, call, monkeypatch)
         return
     known = (ROOT / script).read_text()
+    if script.endswith('__main__.py'):  # its commands are in other modules
+        known = ''.join(
+            path.read_text() for path in (ROOT / script).parent.glob('*.py')
+        )
     if launched := re.search(r'\b(train|test)\.py', known):
-        known += (ROOT / 'dark_codec/cli/arguments.py').read_text()
+        known += (ROOT / 'tools/_arguments.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
     for word in arguments:
         option = word.partition('=')[0]
@@ -141,8 +150,9 @@ def check_command(words, monkeypatch):
 
 @cache
 def parser_of(script):
-    """The function of a script that reads its command line."""
-    return runpy.run_path(str(ROOT / script), run_name='read')['parse_args']
+    """The function of a script that reads its command line, if it has one."""
+    names = runpy.run_path(str(ROOT / script), run_name='read')
+    return names.get('parse_args')
 
 
 def parse(script, arguments, call, monkeypatch):
@@ -151,7 +161,8 @@ def parse(script, arguments, call, monkeypatch):
         patch.chdir(ROOT)
         patch.setattr(sys, 'argv', [script, *arguments])
         try:
-            parser_of(script)()
+            parser = parser_of(script)
+            parser(*[arguments] * len(signature(parser).parameters))
         except SystemExit as end:
             assert not end.code, f'{call}: refused by its parser'
 

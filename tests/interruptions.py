@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools'), str(ROOT / 'tests')]
-QUICKSTART = ROOT / 'projects/quickstart/run.py'
+QUICKSTART = [sys.executable, '-m', 'projects.quickstart', '--work-dir']
 LIMIT = 10  # s until all is gone
 # Batches that the pipe to the trainer has no room for
 EXTRA = """
@@ -57,9 +57,13 @@ class Run:
         self.output = b''
         self.pipe, pipe = os.pipe()
         if program == 'quickstart':
-            command = [sys.executable, QUICKSTART, '--work-dir', folder]
+            command = [*QUICKSTART, folder]
             self.pid = subprocess.Popen(
-                command, stdout=pipe, stderr=pipe, start_new_session=True
+                command,
+                cwd=ROOT,
+                stdout=pipe,
+                stderr=pipe,
+                start_new_session=True,
             ).pid
         else:
             self.pid = _fork(program, arguments, folder, pipe)

@@ -293,10 +293,6 @@ def _run_script(path, arguments, cwd, env, out, err):
     runpy.run_path(str(path), run_name='__main__')
 
 
-def forked():
-    return dict(VENV=sys.prefix, PYTHON_EXEC=sys.executable)
-
-
 def ended(folder, name):
     """Exit code and output of a job."""
     codes = json.loads((folder / 'codes.json').read_text())

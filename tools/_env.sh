@@ -6,3 +6,8 @@ case $VENV in
     /*) ;;
     *) VENV=$PWD/$VENV ;;
 esac
+
+# Print the comment at the top of the script that was called.
+usage() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}

@@ -41,7 +41,7 @@ launch_srun() {
 # usage_error MESSAGE: say what is wrong and how the script is called.
 usage_error() {
     echo "$(basename "$0"): error: $1" >&2
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    usage >&2
     exit 2
 }
 

@@ -141,9 +141,7 @@ def recommendation(choices: list[Choice]) -> str:
     table = [
         [
             choice.metric,
-            f'`{choice.decoder}`'
-            if choice.decoder
-            else f'not distinguishable from `{REFERENCE}`',
+            _taken(choice),
             f'`{choice.best}`',
             choice.value.text(_DIGITS),
             choice.difference.text(_DIGITS),
@@ -159,6 +157,15 @@ def recommendation(choices: list[Choice]) -> str:
         'recommendation.\n\n'
         f'{markdown(header, table, text=(0, 1, 2))}\n'
     )
+
+
+def _taken(choice: Choice) -> str:
+    """Return the decoder to take, or why there is none."""
+    if choice.decoder is not None:
+        return f'`{choice.decoder}`'
+    if choice.difference.low <= 0 <= choice.difference.high:
+        return f'not distinguishable from `{REFERENCE}`'
+    return f'none: not better than `{REFERENCE}` on the other half'
 
 
 def _draw_differences(rows: Rows) -> Figure:

@@ -19,6 +19,7 @@ from mmengine.hub import get_config
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
+from ..openmmlab.config import head_decoder
 from ..openmmlab.config.tree import (
     find_all,
     raw_get,
@@ -319,6 +320,8 @@ def _channels(cfg: Config, loop: str) -> int | None:
     """Return how many keypoints the data must have, if that is known."""
     if any(find_all(cfg.get(f'{loop}_dataloader'), 'KeypointConverter')):
         return None
+    if head_decoder(cfg).get('heatmap_type') == 'combined':
+        return None  # UDP's offsets have channels, too
     head = cfg.model.get('head')
     channels = head.get('out_channels') if isinstance(head, dict) else None
     return channels if isinstance(channels, int) else None

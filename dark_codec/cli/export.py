@@ -14,7 +14,6 @@ from mmpose.registry import KEYPOINT_CODECS
 from .. import DARKCodec
 from ..deployment import (
     ExportedDecoder,
-    ExportedEstimator,
     MismatchError,
     check_onnx,
     describe,
@@ -22,6 +21,7 @@ from ..deployment import (
     export_onnx,
     session_of,
 )
+from ..deployment.estimator import ExportedEstimator
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
 from ..openmmlab.engine.weights import load_weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -10,8 +11,11 @@ import onnxruntime
 import torch
 
 from ..codec import DARKCodec
+from .decoder import ExportedDecoder
 from .export import subgraph
-from .modules import ExportedDecoder, ExportedEstimator
+
+if TYPE_CHECKING:
+    from .estimator import ExportedEstimator
 
 # Of keypoints, in input px
 TOLERANCE = 1e-3
@@ -51,10 +55,10 @@ def check_onnx(
     except onnx.checker.ValidationError as error:
         raise MismatchError(f'the graph is not valid: {error}') from error
     differences = {}
-    if isinstance(module, ExportedEstimator):
+    if not isinstance(module, ExportedDecoder):
         differences['heatmaps'] = _check_network(graph, module)
         # the decoder's part reads the batch size from the image
-        inputs = [*ExportedDecoder.inputs, *ExportedEstimator.inputs]
+        inputs = [*ExportedDecoder.inputs, *module.inputs]
         graph = subgraph(graph, inputs, list(ExportedDecoder.outputs))
     differences.update(_check_decoder(graph, module))
     return differences

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 
 from ..version import __version__
-from .modules import ExportedDecoder, ExportedEstimator
+from .decoder import ExportedDecoder
+
+if TYPE_CHECKING:
+    from .estimator import ExportedEstimator
 
 # the oldest that torch's exporter writes without conversion
 OPSET = 18
@@ -85,7 +88,7 @@ def describe(
         heatmap_size=module.codec.heatmap_size,
         keypoint_names=keypoint_names,
     )
-    if isinstance(module, ExportedEstimator):
+    if not isinstance(module, ExportedDecoder):
         facts.update(
             flip_test=module.flip_indices is not None,
             uint8=module.uint8,

@@ -13,6 +13,10 @@ from torch import Tensor
 
 from .refine import Derivatives
 
+# Of the largest correlation: the rounding of float32, also after a change to
+# input px, leaves the covariance positive semi-definite
+CORRELATION_LIMIT = 1 - 1e-6
+
 
 def spread(
     d: Derivatives, kernel_x: Tensor | float, kernel_y: Tensor | float
@@ -44,8 +48,11 @@ def spread(
     middle = 0.5 * (larger + smaller)
     # how much of the anisotropy is left after the clamping
     scale = 0.5 * (larger - smaller) / radius.clamp(min=1e-12)
-    half, xy = scale * half, scale * xy
-    return _symmetric(middle + half, xy, middle - half)
+    xx = (middle + scale * half).clamp(min=0)
+    yy = (middle - scale * half).clamp(min=0)
+    limit = xx.sqrt() * yy.sqrt() * CORRELATION_LIMIT
+    xy = torch.minimum(torch.maximum(scale * xy, -limit), limit)
+    return _symmetric(xx, xy, yy)
 
 
 def unknown_where(covariance: Tensor, known: Tensor) -> Tensor:

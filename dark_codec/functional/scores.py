@@ -1,8 +1,8 @@
 """Expected OKS of a keypoint, read from its heatmap.
 
-A network trained by MSE on targets exp(-|x - mu|^2 / (2 s^2)) predicts their
-mean. Let it believe that the keypoint exists with probability p, and then lies
-at mu ~ N(m, C). Round m the mean of its targets is
+A network trained by MSE on targets ``exp(-|x - mu|^2 / (2 s^2))`` predicts
+their mean. Let it believe that the keypoint exists with probability p, and
+then lies at mu ~ N(m, C). Round m the mean of its targets is
 
     h(x) = a exp(-(x - m)' S^-1 (x - m) / 2),    S = s^2 1 + C,
 
@@ -10,8 +10,8 @@ with a = p s^2 / sqrt(det S). DARK's Hessian gives S, so
 
     p = a sqrt(det S) / s^2.
 
-OKS is exp(-|mu - m|^2 / (2 t^2)) with the keypoint's tolerance t, and 0 for a
-keypoint that is not there. Its expectation is the same integral again:
+OKS is ``exp(-|mu - m|^2 / (2 t^2))`` with the keypoint's tolerance t, and 0
+for a keypoint that is not there. Its expectation is the same integral again:
 
     E[OKS] = p / sqrt(det(1 + C / t^2)).
 

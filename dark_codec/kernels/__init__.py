@@ -46,7 +46,6 @@ Kernel = Callable[[Tensor, Recipe], Tensor]
 VARIABLE = 'DARK_CODEC_KERNELS'
 CHOICES = ('auto', 'reference', 'numba', 'triton')
 
-_MODULES = dict(numba='cpu', triton='cuda')
 BY_DEVICE = dict(cpu='numba', cuda='triton')
 _WITHOUT = dict(
     numba=(
@@ -80,7 +79,13 @@ def pick(heatmaps: Tensor) -> Kernel | None:
     choice = os.environ.get(VARIABLE, 'auto')
     if choice == 'auto':
         name = BY_DEVICE.get(heatmaps.device.type)
-        return None if name is None else _kernel_or_log(name)
+        if name is None:
+            return None
+        kernel = load(name)
+        if isinstance(kernel, ImportError):
+            _log_missing(name, kernel)
+            return None
+        return kernel
     if choice == 'reference':
         return None
     return _forced(choice, heatmaps.device)
@@ -110,19 +115,15 @@ def load(name: str) -> Kernel | ImportError:
         name (str): ``'numba'`` or ``'triton'``.
     """
     try:
-        module: Any = import_module(f'.{_MODULES[name]}', __name__)
+        module: Any = import_module(f'.{name}', __name__)
     except ImportError as error:
         return error
     return module.decode
 
 
-@lru_cache  # logs once
-def _kernel_or_log(name: str) -> Kernel | None:
-    kernel = load(name)
-    if isinstance(kernel, ImportError):
-        _LOG.warning('Without %s (%s), %s', name, kernel, _WITHOUT[name])
-        return None
-    return kernel
+@lru_cache  # once
+def _log_missing(name: str, error: ImportError) -> None:
+    _LOG.warning('Without %s (%s), %s', name, error, _WITHOUT[name])
 
 
 def _forced(name: str, device: torch.device) -> Kernel:
@@ -150,19 +151,13 @@ def oks_kernel() -> Callable[..., None] | None:
     """The kernel that scores decoded tables in host memory.
 
     Returns:
-        Callable | None: See :func:`._cpu_scores.oks_kernel`; None, which means
-        the reference, without numba or with
+        Callable | None: See :func:`.numba.scores.oks_kernel`; None, which
+        means the reference, without numba or with
         ``DARK_CODEC_KERNELS=reference``.
     """
-    if os.environ.get(VARIABLE) == 'reference':
+    choice = os.environ.get(VARIABLE)
+    if choice == 'reference' or isinstance(load('numba'), ImportError):
         return None
-    return _numba_oks_kernel()
+    from .numba import scores
 
-
-@lru_cache
-def _numba_oks_kernel() -> Callable[..., None] | None:
-    if isinstance(load('numba'), ImportError):
-        return None
-    from ._cpu_scores import oks_kernel as compile_kernel
-
-    return compile_kernel()
+    return scores.oks_kernel()

@@ -2,66 +2,53 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+import time
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from dark_codec.analysis.machine import describe_run
+from dark_codec.analysis.prediction import predict
+from dark_codec.cli import prepare
 
-from dark_codec.analysis.bootstrap import Estimate, bootstrap
-from dark_codec.analysis.prediction import (
-    PAPER_DECODERS,
-    Prediction,
-    redecode,
-)
-
-DECODERS = {
-    **PAPER_DECODERS,
-    'Gaussian fit (beyond the paper)': 'GaussianFitDecoder',
-}
+from .pictures import draw_all
+from .report import render_report, render_table
+from .scores import as_json, score_all
+from .training import read_config
 
 
-class Score(NamedTuple):
-    """Scores of one decoder.
+def evaluate(
+    config: Path, folder: Path, checkpoint: Path, options: dict[str, Any]
+) -> str:
+    """Write table, pictures and report.
 
-    Attributes:
-        metrics (dict): From ``CocoMetric``, 0 to 1.
-        points (np.ndarray): Decoded keypoints in image px, (I, K, 2).
-        error (Estimate): Mean distance from the truth in image px, over the
-            labelled keypoints.
-        gain (Estimate): How much smaller than that of argmax.
-        over_shift (Estimate): How much smaller than that of the quarter
-            shift.
+    Args:
+        config (Path): Of the training.
+        folder (Path): Where the results go.
+        checkpoint (Path): The trained network.
+        options (dict): Settings that replace those of the config.
+
+    Returns:
+        str: The table, and what it says.
     """
-
-    metrics: dict[str, float]
-    points: np.ndarray
-    error: Estimate
-    gain: Estimate
-    over_shift: Estimate
-
-
-def score_all(prediction: Prediction) -> dict[str, Score]:
-    """Decode the heatmaps by each of :data:`DECODERS`, and score them."""
-    decoded = {
-        name: redecode(prediction, decoder)
-        for name, decoder in DECODERS.items()
-    }
-    points = np.stack([points for _, points in decoded.values()], 1)
-    distance = np.linalg.norm(points - prediction.truth[:, None], axis=-1)
-    labelled = prediction.labelled
-    # paired: the same keypoints by the first decoder and by the second
-    gains = (distance[:, [k]] - distance for k in range(2))
-    parts = np.stack([distance, *gains], 1) * labelled[:, None, None]
-    mean = bootstrap(_mean, parts.sum(-1), labelled.sum(-1))
-    return {
-        name: Score(*decoded[name], *(_entry(mean, k, i) for k in range(3)))
-        for i, name in enumerate(DECODERS)
-    }
-
-
-def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean over keypoints, of which figures have different numbers."""
-    return sums.sum(0) / counts.sum()
-
-
-def _entry(estimate: Estimate, *index: int) -> Estimate:
-    return Estimate(*(float(part[index]) for part in estimate))
+    started = time.monotonic()
+    cfg = read_config(config, folder / 'test', options)
+    cfg.load_from = str(checkpoint)
+    prepare(cfg, ('test',))
+    prediction = predict(cfg)
+    scores = score_all(prediction)
+    draw_all(prediction, scores, checkpoint.parent, folder)
+    table = render_table(scores)
+    record = dict(
+        rows={name: as_json(scores, name) for name in scores},
+        epochs=cfg.train_cfg.max_epochs,
+        figures=cfg.train_dataloader.dataset.num_samples,
+        test_figures=len(prediction.samples),
+        seed=cfg.randomness.seed,
+        seconds_evaluation=round(time.monotonic() - started, 1),
+        **describe_run(),
+    )
+    (folder / 'table.md').write_text(table)
+    (folder / 'table.json').write_text(json.dumps(record, indent=2) + '\n')
+    (folder / 'report.md').write_text(render_report(table, record))
+    return table

@@ -10,26 +10,25 @@ and gets what ``FiguresDataset`` with the same arguments gives without files.
 
 import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+from tqdm import trange
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from dark_codec.openmmlab.engine.progress import track  # noqa: E402
-from projects.quickstart.figures.annotation import (  # noqa: E402
+from projects.quickstart.figures import draw_figure
+from projects.quickstart.figures.dataset import (
     CATEGORIES,
+    check_figures,
     coco_annotation,
     coco_image,
 )
-from projects.quickstart.figures.dataset import check_figures  # noqa: E402
-from projects.quickstart.figures.render import render_figure  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read and check the command line."""
     parser = argparse.ArgumentParser(
+        prog='python -m projects.quickstart.figures2coco',
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, required=True, help='folder to write to'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     try:
         check_figures(args.num, args.seed, args.image_size)
     except ValueError as error:
@@ -61,44 +60,22 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def write_figures(
-    out: Path, num: int, seed: int, image_size: tuple[int, int]
-) -> None:
-    """Render and write; the json comes last, when all images are there.
-
-    Args:
-        out: Folder, made if need be.
-        num: Number of figures.
-        seed: Seed of the set.
-        image_size: Width and height, px.
-
-    Raises:
-        OSError: If an image cannot be written.
-    """
-    (out / 'images').mkdir(parents=True, exist_ok=True)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write what the command line asks for; the json last."""
+    args = parse_args(argv)
+    (args.out / 'images').mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for index in track(range(num), 'Writing figures'):
-        figure = render_figure(seed, index, image_size)
-        info = coco_image(figure, index)
-        path = out / info['file_name']
+    for index in trange(args.num, desc='Drawing figures'):
+        figure = draw_figure(args.seed, index, tuple(args.image_size))
+        images.append(coco_image(figure, index))
+        annotations.append(coco_annotation(figure, index))
+        path = args.out / images[-1]['file_name']
         if not cv2.imwrite(str(path), figure.image):
             raise OSError(f'cannot write {path}')
-        images.append(info)
-        annotations.append(coco_annotation(figure, index))
-    description = f'figures of dark_codec: seed {seed}, size {image_size}'
     dataset = dict(
-        info=dict(description=description),
-        images=images,
-        annotations=annotations,
-        categories=CATEGORIES,
+        images=images, annotations=annotations, categories=CATEGORIES
     )
-    (out / 'figures.json').write_text(json.dumps(dataset))
-
-
-def main() -> None:
-    """Write what the command line asks for."""
-    args = parse_args()
-    write_figures(args.out, args.num, args.seed, tuple(args.image_size))
+    (args.out / 'figures.json').write_text(json.dumps(dataset))
     print(f'{args.num} figures in {args.out}')
 
 

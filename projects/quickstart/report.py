@@ -1,30 +1,22 @@
-"""The report: table and pictures, with a word on what they mean."""
+"""The table, and the report that shows it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dark_codec.analysis.bootstrap import Estimate
-from dark_codec.analysis.prediction import DARK
-
-from .evaluation import Score
-from .table import interval, score_table
+from .scores import Score, best, gain
 
 _PAGE = """# Quickstart: DARK on synthetic figures
 
 {run}
 
 {table}
-{finding}
-
 All rows decode the same heatmaps of one checkpoint, trained with DARK's
-unbiased encoding (the paper's Table 1 decodes a network that was trained with
-the biased one). AP, AP50, AP75 and AR are COCO's, in percent. Errors are
-distances in px of the images, over the {keypoints} keypoints inside them. The
-intervals come from drawing the {figures} figures anew, so they tell nothing
-about another training. A decoder moves a keypoint by a pixel or so: what the
-network takes for something else stays wrong in every row, and weighs most in
-the mean error.
+unbiased encoding. AP and AP75 are COCO's, in percent. Errors are distances in
+px of the images. Bold: the least error, and the errors whose difference from
+it has an interval that holds 0, if there are any. The intervals come from
+drawing the {test_figures} figures anew, so they tell nothing about another
+training.
 
 ## Predictions
 
@@ -34,12 +26,10 @@ DARK's, on the first test figures: none was picked.
 
 ## Modulation
 
-A predicted heatmap before and after modulation (Eq. 10-11), with its decoded
-points and the truth, as the paper's Fig. 3. Upper row: the heatmap with the
-most local maxima, of at least half its maximum, within 3 px of it; looked for
-among the keypoints inside the images, in the half with the higher maxima; of
-several, the one with the highest maximum. Lower row: the keypoint whose error
-under DARK is the median.
+A predicted heatmap before and after modulation (Eq. 10-11), as the paper's
+Fig. 3, with the decoded points and the truth. Above, of the half of the
+heatmaps with the higher maxima, the one in which modulation moves the point
+farthest; below, the keypoint whose error under DARK is the median.
 
 ![modulation](modulation.png)
 
@@ -56,62 +46,64 @@ floor is the median, and measured on all test figures.
 ![curve](curve.png)
 """
 _VERSIONS = ('python', 'dark_codec', 'torch', 'mmpose', 'mmengine', 'numpy')
+_BASELINES = ('argmax', 'quarter shift')
 
 
-def render_report(scores: dict[str, Score], record: dict[str, Any]) -> str:
-    """The report in markdown.
+def render_table(scores: dict[str, Score]) -> str:
+    """Return the table, aligned for a terminal, and what it says."""
+    winners = best(scores)
+    heads = ['decoder', 'AP', 'AP75', 'error, px']
+    heads += [f'less than {other} [95 %]' for other in _BASELINES]
+    rows = []
+    for number, (name, score) in enumerate(scores.items()):
+        error = f'{score.errors.mean():.2f}'
+        rows.append(
+            [
+                name,
+                *(f'{100 * score.metrics[key]:.1f}' for key in heads[1:3]),
+                f'**{error}**' if name in winners else error,
+                *(
+                    str(gain(scores, name, other)) if number > i else ''
+                    for i, other in enumerate(_BASELINES)
+                ),
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(heads, *rows)]
+    rule = [
+        '-' * widths[0],
+        *('-' * (width - 1) + ':' for width in widths[1:]),
+    ]
+    lines = [
+        [line[0].ljust(widths[0])]
+        + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
+        for line in (heads, rule, *rows)
+    ]
+    table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return f'{table}\n\n{_finding(winners)}\n'
+
+
+def _finding(winners: list[str]) -> str:
+    if len(winners) == 1:
+        return f'The least error: {winners[0]}.'
+    return (
+        f'The least error: {", ".join(winners)}.\nNot distinguishable: the '
+        'intervals of their differences hold 0.'
+    )
+
+
+def render_report(table: str, record: dict[str, Any]) -> str:
+    """Return the page that shows table and pictures.
 
     Args:
-        scores (dict[str, Score]): By decoder.
+        table (str): From :func:`render_table`.
         record (dict): As in ``table.json``.
-
-    Returns:
-        str: A page that shows the pictures beside it.
     """
-    return _PAGE.format(
-        run=_run(record),
-        table=score_table(scores),
-        finding=finding(scores),
-        keypoints=record['test_keypoints'],
-        figures=record['test_figures'],
-    )
-
-
-def _run(record: dict[str, Any]) -> str:
     machine = record['machine']
-    sessions = ', '.join(
-        '{first_epoch}-{last_epoch} in {seconds:.0f} s'.format(**session)
-        for session in record['sessions']
-    )
     versions = ', '.join(f'{name} {machine[name]}' for name in _VERSIONS)
-    return (
+    run = (
         f'Measured on {machine["date"]} on {machine["processor"]}, '
         f'{machine["cores"]} cores, device {machine["device"]}, with '
-        f'{versions}. {record["epochs"]} epochs on {record["figures"]} '
-        f'figures, seed {record["seed"]}: epochs {sessions}; evaluation '
-        f'{record["seconds_evaluation"]:.0f} s.'
+        f'{versions}. {record["epochs"]} epochs of {record["figures"]} '
+        f'figures, seed {record["seed"]}.'
     )
-
-
-def finding(scores: dict[str, Score]) -> str:
-    """Summarise the table's rows on DARK in a sentence or two."""
-    dark = scores[DARK]
-    found = [
-        _comparison(dark, scores[other], other, gain)
-        for other, gain in (
-            ('argmax', dark.gain),
-            ('quarter shift', dark.over_shift),
-        )
-    ]
-    return f'In this run, {"; ".join(found)}.'
-
-
-def _comparison(dark: Score, other: Score, name: str, gain: Estimate) -> str:
-    delta = 100 * (dark.metrics['coco/AP'] - other.metrics['coco/AP'])
-    if gain.low > 0:
-        found = f'DARK locates better than {name}'
-    elif gain.high < 0:
-        found = f'DARK locates worse than {name}'
-    else:
-        found = f'whether DARK or {name} locates better cannot be told'
-    return f'{found} (mean error {interval(gain)} px smaller, AP {delta:+.1f})'
+    return _PAGE.format(run=run, table=table, **record)

@@ -1,112 +1,79 @@
-"""The training: begun, resumed or already done; and what it logged."""
+"""The training: begun, or resumed where an earlier one ended."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+from dark_codec.cli import prepare
 from projects.trainings import checkpoint, last_epoch
 
-from .chatter import Chatter, hear_training, tail
-from .workdir import WorkDir
-
-ROOT = Path(__file__).parents[2]
-CONFIG = (
-    Path(__file__).parent
-    / 'configs'
-    / 'td-hm_res18-slim_dark-half-pixel-1xb32-12e_easy-figures-64x48.py'
-)
+__all__ = ['checkpoint', 'read_config', 'train']
 
 
-class TrainingFailed(Exception):
-    """The training ended with an error; the message shows what it printed."""
+class ProgressBarHook(Hook):
+    """Shows the iterations of a training.
 
-
-def train(work_dir: WorkDir, epochs: int, options: dict[str, int]) -> None:
-    """Train by ``tools/train.py``, from where an earlier training ended.
-
-    Args:
-        work_dir (WorkDir): Holds the checkpoints.
-        epochs (int): When the training is over.
-        options (dict): Settings that replace those of the config.
-
-    Raises:
-        TrainingFailed: If the tool fails.
+    On the terminal, also while ``sys.stderr`` is redirected; where there is
+    none, a line every ten seconds.
     """
-    done = last_epoch(work_dir.training)
-    if done >= epochs:
-        print(f'Trained already, {done} epochs: evaluating again.', flush=True)
-        return
-    # unbuffered, for the progress
-    command = [sys.executable, '-u', ROOT / 'tools' / 'train.py', CONFIG]
-    command += ['--work-dir', work_dir.training, '--cfg-options']
-    command += [f'{key}={value}' for key, value in options.items()]
-    if done:
-        print(f'Resuming after epoch {done} of {epochs}.', flush=True)
-        command += ['--resume', checkpoint(work_dir.training, done)]
-    started = time.monotonic()
-    try:
-        _call([str(part) for part in command], work_dir.log, epochs)
-    finally:
-        seconds = round(time.monotonic() - started, 1)
-        first, last = done + 1, last_epoch(work_dir.training)
-        if last >= first:
-            work_dir.add_session(
-                dict(first_epoch=first, last_epoch=last, seconds=seconds)
-            )
 
-
-def _call(command: list[str], log: Path, epochs: int) -> None:
-    """Run a command that ends, with all its processes, when this one does."""
-    # takes seconds to import
-    from dark_codec.openmmlab.engine import die_with_parent
-
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors='replace',
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
-    try:
-        # takes seconds to import, as the command does meanwhile
-        from dark_codec.openmmlab.engine.progress import Progress
-
-        with Progress('Training') as progress:
-            with Chatter(log, hear_training(progress, epochs)) as file:
-                file.writelines(process.stdout)
-        code = process.wait()
-    finally:
-        # after Ctrl-C; what loads its data dies with it on Linux only
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if code:
-        raise TrainingFailed(
-            f'the training failed with exit code {code}. {log} ends with\n'
-            f'{tail(log)}'
+    def before_train(self, runner: Runner) -> None:
+        """Show the bar."""
+        stream = sys.__stderr__
+        self.bar = tqdm(
+            total=runner.max_iters,
+            initial=runner.iter,
+            desc='      ',
+            file=stream,
+            mininterval=0.2 if stream and stream.isatty() else 10,
+            bar_format='{desc}{percentage:3.0f}% {bar:30} iteration '
+            '{n_fmt} of {total_fmt}, {remaining} left{postfix}',
         )
 
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Advance the bar."""
+        self.bar.set_postfix(loss=f'{outputs["loss"]:.4f}', refresh=False)
+        self.bar.update()
 
-def read_curve(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
-    """Read what a training logged, over all its sessions.
+    def after_train(self, runner: Runner) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()
+
+
+def read_config(path: Path, work_dir: Path, options: dict[str, Any]) -> Config:
+    """Read a config, and set what a run of it needs."""
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+def train(path: Path, work_dir: Path, options: dict[str, Any]) -> None:
+    """Train from where an earlier training in the folder ended.
 
     Args:
-        folder (Path): The training's work dir.
-
-    Returns:
-        tuple: Loss by iteration, and AP (0 to 1) by epoch.
+        path (Path): The config.
+        work_dir (Path): Holds the checkpoints.
+        options (dict): Settings that replace those of the config.
     """
-    # takes seconds to import
-    from dark_codec.openmmlab.engine.logs import read_scalars
-
-    scalars = read_scalars(folder)
-    losses = scalars.training.get('loss', {})
-    return losses, scalars.validation.get('coco/AP', {})
+    cfg = read_config(path, work_dir, options)
+    if done := last_epoch(work_dir):
+        cfg.resume = True
+        cfg.load_from = str(checkpoint(work_dir, done))
+    prepare(cfg, ('train', 'val'))
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(ProgressBarHook())
+    runner.train()

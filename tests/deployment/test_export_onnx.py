@@ -26,11 +26,11 @@ from tiny_run import TOOLS, call, refused, write_config
 from dark_codec import DARKCodec, apply_codec
 from dark_codec.deployment import (
     ExportedDecoder,
-    ExportedEstimator,
     MismatchError,
     check_onnx,
     export_onnx,
 )
+from dark_codec.deployment.estimator import ExportedEstimator
 
 ROOT = TOOLS.parent
 PAGE = (ROOT / 'docs' / 'deploy.md').read_text()

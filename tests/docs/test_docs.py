@@ -22,7 +22,7 @@ from doc_pages import (
 )
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS
-from tiny_run import environment, forked
+from tiny_run import environment
 
 from dark_codec import DARKCodec, apply_codec
 
@@ -41,12 +41,11 @@ def sandbox(tmp_path):
 
 
 def run_shell(text, folder):
-    python = forked()
-    path = f'{python["VENV"]}/bin:{Path(sys.executable).parent}:'
+    path = f'{Path(sys.executable).parent}:'
     done = subprocess.run(
         ['bash', '-euo', 'pipefail', '-c', text],
         cwd=folder,
-        env=environment(PATH=path + os.environ['PATH'], **python),
+        env=environment(PATH=path + os.environ['PATH']),
         capture_output=True,
         text=True,
         timeout=600,
@@ -134,19 +133,34 @@ def test_parts_of_codecs_as_written(expression):
 
 def test_sphinx_builds_the_pages_without_warnings(sandbox):
     run_shell('python -m sphinx -c docs -W --keep-going -q . html', sandbox)
-    api = (sandbox / 'html/docs/api.html').read_text()
-    for name in ('DARKCodec.batch_decode', 'fit_gaussian', 'config_path'):
-        assert name in api
     site = sandbox / 'html'
+    for module, name in (
+        ('codec', 'DARKCodec.batch_decode'),
+        ('functional.fit', 'fit_gaussian'),
+        ('openmmlab.files', 'config_path'),
+    ):
+        page = (site / f'docs/api/dark_codec.{module}.html').read_text()
+        assert name in page
+        source = f'_modules/dark_codec/{module.replace(".", "/")}.html'
+        assert f'{source}#' in page and (site / source).is_file()
     assert 'url=docs/index.html' in (site / 'index.html').read_text()
     start = (site / 'docs/index.html').read_text()
-    assert 'copy.js' in start and (site / '_static/copy.js').is_file()
-    for text in (start, (site / 'README.html').read_text()):
-        for picture in re.findall(
-            r'(?:src|srcset)="([^":]+\.(?:png|jpg))"', text
-        ):
-            folder = 'docs' if text is start else '.'
-            assert (site / folder / picture).is_file(), picture
+    assert 'site.js' in start and (site / '_static/site.js').is_file()
+    for page in ('docs/index.html', 'README.html'):
+        text = (site / page).read_text()
+        for theme in ('light', 'dark'):
+            assert re.search(f'<img [^>]*class="only-{theme}"', text), page
+        for picture in re.findall(r'src="([^":]+\.(?:png|jpg))"', text):
+            assert ((site / page).parent / picture).is_file(), picture
+
+
+def test_each_page_is_once_in_the_navigation():
+    """Sphinx warns of pages that are nowhere, not of those that are twice."""
+    text = (ROOT / 'docs/index.md').read_text()
+    trees = re.findall(r'```{toctree}\n(.*?)```', text, flags=re.S)
+    lines = [line for tree in trees for line in tree.splitlines()]
+    pages = [line for line in lines if line and line[0] != ':']
+    assert len(pages) == len(set(pages)) > 30
 
 
 def test_figures_of_the_concepts_are_drawn_again(tmp_path):
@@ -165,6 +179,9 @@ def test_figures_of_the_concepts_are_drawn_again(tmp_path):
         'python tools/train.py configs/no_such.py',
         'bash tools/dist_train.sh CONFIG 8 --no-such-option',
         'python -m no_such_module',
+        'python -m projects.no_such',
+        'python -m projects.topdown_demo PHOTO.jpg --no-such-option',
+        'python -m projects.zoo_sweep --no-such-option',
     ],
 )
 def test_wrong_commands_would_be_found(call, monkeypatch):

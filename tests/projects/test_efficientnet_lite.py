@@ -1,6 +1,7 @@
 """The backbone of projects/leeds_sports, with its real weights."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
-from tiny_run import environment, forked
+from tiny_run import environment
 
 import dark_codec  # noqa: F401  registers, and lets MMPose import
 
@@ -172,7 +173,7 @@ def test_a_missing_package_is_named(package, action):
         f'{action}\n'
     )
     run = subprocess.run(
-        [forked()['PYTHON_EXEC'], '-c', code],
+        [sys.executable, '-c', code],
         cwd=ROOT,
         env=environment(),
         capture_output=True,

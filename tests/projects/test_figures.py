@@ -1,309 +1,272 @@
-"""The figures: what is drawn, and whether the annotation is the truth."""
+"""The synthetic figures: whether the annotation is the truth; the dataset."""
 
-import hashlib
-import subprocess
-import sys
-from pathlib import Path
+import copy
+import json
+import pickle
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import pseudo_collate
+from mmengine.structures import InstanceData
+from mmpose.datasets import CocoDataset
+from mmpose.evaluation import CocoMetric
+from mmpose.registry import DATASETS
+from torch.utils.data import DataLoader
 
-ROOT = Path(__file__).parents[2]
+from projects.quickstart.figures import FiguresDataset, draw_figure
+from projects.quickstart.figures2coco import main as figures2coco
 
-from projects.quickstart.figures import (  # noqa: E402
-    parts,
-    render,
-    render_figure,
-    scene,
-)
-from projects.quickstart.figures.canvas import (  # noqa: E402
-    Canvas,
-    hulls,
-)
-from projects.quickstart.figures.skeleton import KEYPOINTS  # noqa: E402
-
-SIZE = (160, 120)
-# Large enough that rasterisation counts little in a small dot's centre.
-LARGE = (480, 360)
-DOTS = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
-LIMBS = {
-    'upper_arm': ('shoulder', 'elbow'),
-    'forearm': ('elbow', 'wrist'),
-    'thigh': ('hip', 'knee'),
-    'shin': ('knee', 'ankle'),
-}
-_HASHES = """
-import sys
-sys.path.insert(1, 'tests/projects')
-from test_figures import hashes
-print(*hashes(reversed(range(12)), 3))
-"""
+SIZE = (144, 128)
+PIPELINE = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomHalfBody'),
+    dict(type='RandomBBoxTransform'),
+    dict(type='TopdownAffine', input_size=(192, 256)),
+    dict(
+        type='GenerateTarget',
+        encoder=dict(
+            type='MSRAHeatmap',
+            input_size=(192, 256),
+            heatmap_size=(48, 64),
+            sigma=2,
+        ),
+    ),
+    dict(type='PackPoseInputs', pack_transformed=True),
+]
 
 
-def keypoint(figure, name):
-    return figure.keypoints[KEYPOINTS.index(name)]
-
-
-def inside_by(margin, *points):
-    """Whether all points are on a large image, away from its border."""
-    points = np.array(points)
-    return bool(
-        ((points > margin) & (points < np.array(LARGE) - 1 - margin)).all()
+def build(**kwargs):
+    return DATASETS.build(
+        dict(type='FiguresDataset', image_size=SIZE, **kwargs)
     )
 
 
-def centroid(image):
-    """Intensity centroid (x, y) of a grey image, pixel centres at integers."""
-    weights = image.astype(float)
-    ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]]
-    return np.array([(weights * xs).sum(), (weights * ys).sum()]) / (
-        weights.sum()
-    )
+# what is drawn
 
 
-def sample(image, points):
-    """Bilinear samples of a grey image at points (n, 2)."""
-    x, y = points.astype(np.float32).T
-    return cv2.remap(image, x[:, None], y[:, None], cv2.INTER_LINEAR)[:, 0]
-
-
-def no_occluder(image, *_):
-    return np.zeros_like(image[..., 0])
-
-
-@pytest.fixture
-def bare(monkeypatch):
-    """Make figures white on black, without occluders, light and noise.
-
-    Returns a function that leaves only the named parts on the figure. Pose,
-    placement, shapes, rasterisation, composition and blur are the real ones.
-    """
-    monkeypatch.setattr(
-        scene, 'background', lambda _, w, h: np.zeros((h, w, 3), np.uint8)
-    )
-    monkeypatch.setattr(scene, 'occlude', no_occluder)
-    monkeypatch.setattr(scene, 'develop', lambda image, _: image)
-    white = np.full((256, 1, 3), 255, np.uint8)
-    white[::64] = 0
-    real = cv2.applyColorMap
-    monkeypatch.setattr(
-        cv2, 'applyColorMap', lambda numbers, _: real(numbers, white)
-    )
-
-    def only(*names):
-        def draw(canvas, shapes):
-            parts.draw_parts(canvas, [s for s in shapes if s.name in names])
-
-        monkeypatch.setattr(render, 'draw_parts', draw)
-
-    return only
-
-
-@pytest.mark.parametrize('blurred', [False, True])
-@pytest.mark.parametrize('radius', [1.5, 2.0, 3.7])
-def test_marker_is_where_it_was_put(radius, blurred, rng):
-    worst = 0.0
-    for _ in range(200):
-        point = rng.uniform(12, 20, 2)
-        canvas = Canvas(3, 2, 27, 28)
-        canvas.fill(hulls(point[None, None], np.array([[radius]])), [1])
-        image = np.zeros((32, 32), np.float32)
-        canvas.window(image)[:] = canvas.shrink(255 * canvas.ids)
-        if blurred:
-            image = scene.blur(image, rng)
-        worst = max(worst, np.abs(centroid(image) - point).max())
-    assert worst < 0.05
-
-
-@pytest.mark.parametrize('name', DOTS)
-def test_face_is_drawn_at_its_keypoints(bare, name):
-    bare(name)
+def test_eyes_are_drawn_at_their_keypoints():
+    """The centroids of the dark dots, at 1000 px, on fair faces."""
     errors = []
-    for index in range(60):
-        figure = render_figure(5, index, LARGE)
-        point = keypoint(figure, name)
-        if inside_by(18, point):  # all of the dot and of its blur
-            error = centroid(figure.image[..., 0]) - point
-            errors.append(np.abs(error).max())
-    assert len(errors) > 20
-    assert max(errors) < 0.05
+    for index in range(30):
+        figure = draw_figure(5, index, (1000, 1000))
+        grey = cv2.cvtColor(figure.image, cv2.COLOR_BGR2GRAY).astype(float)
+        for point, flag in zip(figure.keypoints[1:3], figure.visibility[1:3]):
+            radius = round(0.012 * figure.bbox[3])  # of an eye: 0.0065
+            x, y = np.rint(point).astype(int)
+            part = np.s_[
+                y - radius : y + radius + 1, x - radius : x + radius + 1
+            ]
+            window = grey[part]
+            skin = np.median(np.concatenate([window[0], window[-1]]))
+            dark = np.clip(0.7 * skin - window, 0, None)
+            border = dark[[0, -1]].sum() + dark[:, [0, -1]].sum()
+            if flag == 1 or skin < 90 or border > 0.01 * dark.sum():
+                continue  # beside the hair, the nose or the background
+            ys, xs = np.mgrid[
+                y - radius : y + radius + 1, x - radius : x + radius + 1
+            ]
+            found = [(dark * xs).sum(), (dark * ys).sum()] / dark.sum()
+            errors.append(found - point)
+    assert len(errors) > 15
+    assert np.abs(errors).max() < 0.3
+    assert np.abs(np.mean(errors, 0)).max() < 0.06
 
 
-@pytest.mark.parametrize('side', ['left', 'right'])
-@pytest.mark.parametrize('limb', LIMBS)
-def test_limbs_join_at_their_keypoints(bare, limb, side):
-    """The line through two joints is the axis of the limb between them.
-
-    And the limb ends in half a disc round each, reaching as far beyond the
-    joint as to either side of it.
-    """
-    bare(f'{side}_{limb}')
-    off_axis, overshoot = [], []
-    steps = np.arange(0, 40, 0.1)[:, None]
-    for index in range(60):
-        figure = render_figure(6, index, LARGE)
-        a, b = (keypoint(figure, f'{side}_{joint}') for joint in LIMBS[limb])
-        length = np.hypot(*(b - a))
-        if length < 40 or not inside_by(35, a, b):
-            continue
-        image = figure.image[..., 0].astype(np.float32) / 255
-        along = (b - a) / length
-        across = np.array([-along[1], along[0]])
-        off_axis.append((centroid(image) - a) @ across)
-        for joint, outwards in ((a, -along), (b, along)):
-            left, right, beyond = (
-                sample(image, joint + steps * way).sum() / 10
-                for way in (across, -across, outwards)
-            )
-            overshoot.append(2 * beyond / (left + right) - 1)
-    assert len(off_axis) >= 8
-    assert np.abs(off_axis).max() < 0.05
-    # a polygon of 16 vertices, and tapered, is not quite round there
-    assert np.abs(overshoot).max() < 0.12
-
-
-def test_box_and_area_are_those_of_the_pixels(monkeypatch):
-    """Compare with the transparency seen on a white and a black ground."""
-    monkeypatch.setattr(scene, 'blur', lambda image, _: image)
-    monkeypatch.setattr(scene, 'develop', lambda image, _: image)
-    monkeypatch.setattr(scene, 'occlude', no_occluder)
-    # clothes may imitate the ground, which is to change nothing else
-    real = render.sample_look
-    monkeypatch.setattr(
-        render, 'sample_look', lambda rng, _: real(rng, np.full(3, 99.0))
-    )
-    for index in range(40):
-        images = []
-        for ground in (0, 255):
-            monkeypatch.setattr(
-                scene,
-                'background',
-                lambda _, w, h, g=ground: np.full((h, w, 3), g, np.uint8),
-            )
-            figure = render_figure(7, index, SIZE)
-            images.append(figure.image[..., 0])
-        alpha = 1 - (images[1] - images[0]) / 255
-        rows, columns = np.nonzero(alpha > 0.004)
-        low = np.array([columns.min(), rows.min()])
-        high = np.array([columns.max(), rows.max()])
-        np.testing.assert_allclose(figure.bbox[:2], low, atol=1)
-        corner = figure.bbox[:2] + figure.bbox[2:]
-        np.testing.assert_allclose(corner, high, atol=1)
-        assert figure.area == pytest.approx(alpha.sum(), rel=0.02)
-
-
-def test_occluders_hide_area_and_keypoints(monkeypatch):
-    """A screen before the left half of the image hides what is there."""
-
-    def screen(image, *_):
-        mask = np.zeros_like(image[..., 0])
-        mask[:, :80] = 1
-        return mask
-
-    hidden = 0
-    for index in range(60):
-        with monkeypatch.context() as patch:
-            patch.setattr(scene, 'occlude', no_occluder)
-            free = render_figure(8, index, SIZE)
-            patch.setattr(scene, 'occlude', screen)
-            screened = render_figure(8, index, SIZE)
-        behind = screened.keypoints[:, 0] < 79.5
-        expected = np.where(
-            behind, np.minimum(free.visibility, 1), free.visibility
+def test_a_larger_image_shows_the_same_figure():
+    """Pixel centres lie at integers, at every size."""
+    for index in range(10):
+        small = draw_figure(3, index, (150, 150))
+        large = draw_figure(3, index, (600, 600))
+        np.testing.assert_allclose(
+            4 * (small.keypoints + 0.5), large.keypoints + 0.5
         )
-        np.testing.assert_array_equal(screened.visibility, expected)
-        np.testing.assert_array_equal(screened.bbox, free.bbox)
-        assert screened.area <= free.area
-        hidden += (free.visibility > expected).sum()
-    assert hidden > 100
-
-
-def test_cut_figures_have_no_keypoints_outside():
-    figures = [render_figure(9, index, SIZE) for index in range(200)]
-    points = np.array([figure.keypoints for figure in figures])
-    flags = np.array([figure.visibility for figure in figures])
-    outside = ((points < -0.5) | (points >= np.array(SIZE) - 0.5)).any(-1)
-    np.testing.assert_array_equal(flags == 0, outside)
-    assert 0.05 < outside.any(axis=1).mean() < 0.4
-    assert ((flags > 0).sum(axis=1) >= 6).all()
-
-
-def test_the_face_is_hidden_from_behind():
-    """Nose and both eyes are seen together from the front, not from behind.
-
-    Facing the camera, the left shoulder is to the right of the right one in
-    the image, unless the figure is upside down.
-    """
-    facing, hidden_face = [], []
-    nose, eyes = KEYPOINTS.index('nose'), [1, 2]
-    for index in range(300):
-        figure = render_figure(10, index, SIZE)
-        left, right = (
-            keypoint(figure, f'{side}_shoulder') for side in ('left', 'right')
-        )
-        hips = keypoint(figure, 'left_hip') + keypoint(figure, 'right_hip')
-        spine = hips / 2 - (left + right) / 2
-        turn = (left - right) @ (spine[1], -spine[0])
-        if abs(turn) < 0.3 * (spine @ spine) or not figure.visibility.all():
-            continue
-        facing.append(turn > 0)
-        hidden_face.append((figure.visibility[[nose, *eyes]] == 1).all())
-    facing, hidden_face = np.array(facing), np.array(hidden_face)
-    assert facing.sum() > 30 and (~facing).sum() > 15
-    assert hidden_face[~facing].mean() > 0.9
-    assert hidden_face[facing].mean() < 0.3
-
-
-def test_left_and_right_parts_mix():
-    """Neither side is always nearer, and neither is always to one side."""
-    figures = [render_figure(11, index, SIZE) for index in range(200)]
-    left, right = (
-        np.array([keypoint(f, f'{side}_hip') for f in figures])
-        for side in ('left', 'right')
-    )
-    share = (left[:, 0] > right[:, 0]).mean()
-    assert 0.5 < share < 0.85
-
-
-def hashes(order, seed):
-    """Of all that figures consist of, by index."""
-    found = {}
-    for index in order:
-        figure = render_figure(seed, index, SIZE)
-        data = [figure.image, figure.keypoints, figure.visibility, figure.bbox]
-        data = b''.join(x.tobytes() for x in data) + str(figure.area).encode()
-        found[index] = hashlib.sha256(data).hexdigest()
-    return [found[index] for index in sorted(found)]
-
-
-def test_same_in_every_process_and_order():
-    """Here, and backwards in a process that hashes otherwise."""
-    done = subprocess.run(
-        [sys.executable, '-c', _HASHES],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == hashes(range(12), 3)
-
-
-def test_seed_and_index_matter():
-    images = {
-        hashlib.sha256(render_figure(seed, index, SIZE).image).digest()
-        for seed in range(4)
-        for index in range(4)
-    }
-    assert len(images) == 16
+        np.testing.assert_array_equal(small.visibility, large.visibility)
+        corners = [
+            np.array([f.bbox[:2] - 0.5, f.bbox[:2] + f.bbox[2:] + 0.5]) + 0.5
+            for f in (small, large)
+        ]
+        np.testing.assert_allclose(4 * corners[0], corners[1], atol=6)
+        assert 16 * small.area == pytest.approx(large.area, rel=0.1)
 
 
 @pytest.mark.parametrize('size', [(32, 32), (48, 256), (600, 520)])
-def test_any_image_size(size):
-    for index in range(20):
-        figure = render_figure(0, index, size)
+def test_whole_figures_at_any_size(size):
+    for index in range(10):
+        figure = draw_figure(0, index, size)
         assert figure.image.shape == (size[1], size[0], 3)
         assert figure.image.dtype == np.uint8
-        assert (figure.bbox >= 0).all()
-        assert (figure.bbox[:2] + figure.bbox[2:] <= np.array(size) - 1).all()
-        assert 0 <= figure.area <= (figure.bbox[2:] + 1).prod()
+        low, high = figure.bbox[:2], figure.bbox[:2] + figure.bbox[2:]
+        assert (low >= 0).all() and (high <= np.array(size) - 1).all()
+        assert (figure.keypoints >= low - 0.5).all()
+        assert (figure.keypoints <= high + 0.5).all()
+        share = figure.area / (figure.bbox[2:] + 1).prod()
+        assert 0.1 < share < 0.8
+
+
+def test_poses_vary_and_some_keypoints_are_hidden():
+    figures = [draw_figure(9, index, SIZE) for index in range(200)]
+    hidden = np.mean([f.visibility == 1 for f in figures])
+    assert 0.01 < hidden < 0.15
+    scaled = [(f.keypoints - f.bbox[:2]) / f.bbox[3] for f in figures]
+    # wrists roam, heads and hips hardly
+    spread = np.std(scaled, axis=0).max(axis=1)
+    assert spread[[9, 10]].min() > 0.12
+    # all face the camera
+    left, right = np.mean(scaled, axis=0)[[5, 6]]
+    assert left[0] > right[0] + 0.1
+
+
+def test_a_figure_depends_on_seed_and_index_alone():
+    first = {i: draw_figure(3, i, SIZE) for i in range(6)}
+    for index in reversed(range(6)):
+        for one, other in zip(draw_figure(3, index, SIZE), first[index]):
+            np.testing.assert_array_equal(one, other)
+    images = {
+        draw_figure(seed, index, SIZE).image.tobytes()
+        for seed in range(3)
+        for index in range(3)
+    }
+    assert len(images) == 9
+
+
+# the dataset
+
+
+def test_metainfo_is_that_of_coco():
+    figures = build(num_samples=1).metainfo
+    coco = CocoDataset(lazy_init=True).metainfo
+    assert figures['dataset_name'] == 'figures'
+    for key in ('flip_indices', 'keypoint_name2id', 'upper_body_ids'):
+        assert figures[key] == coco[key]
+    np.testing.assert_array_equal(figures['sigmas'], coco['sigmas'])
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_samples_hold_the_figures(workers):
+    dataset = build(num_samples=5, seed=4)
+    loader = DataLoader(
+        dataset, 2, num_workers=workers, collate_fn=pseudo_collate
+    )
+    images = [image for batch in loader for image in batch['img']]
+    for idx, image in enumerate(images):
+        figure = draw_figure(4, idx, SIZE)
+        np.testing.assert_array_equal(image, figure.image)
+        info = dataset.get_data_info(idx)
+        np.testing.assert_array_equal(
+            info['keypoints'][0], figure.keypoints.astype(np.float32)
+        )
+        np.testing.assert_allclose(
+            info['bbox'][0, 2:] - info['bbox'][0, :2], figure.bbox[2:]
+        )
+        info['img'][:] = 0  # as a transform in place would
+    assert len(images) == 5
+    assert dataset[4]['img'].any()
+
+
+def test_dataset_can_be_copied_pickled_and_cut():
+    dataset = build(num_samples=3)
+    for clone in (copy.deepcopy(dataset), pickle.loads(pickle.dumps(dataset))):
+        np.testing.assert_array_equal(clone[1]['img'], dataset[1]['img'])
+    part = build(num_samples=3, indices=[2])
+    assert len(part) == 1
+    np.testing.assert_array_equal(part[0]['img'], dataset[2]['img'])
+
+
+def test_training_pipeline_of_mmpose_runs_unchanged():
+    """Heatmaps peak where the transforms put the keypoints."""
+    compared = 0
+    for sample in build(num_samples=16, seed=2, pipeline=PIPELINE):
+        assert sample['inputs'].shape == (3, 256, 192)
+        data = sample['data_samples']
+        heatmaps = data.gt_fields.heatmaps.numpy()
+        points = data.gt_instances.transformed_keypoints[0]
+        inside = ((points >= 0) & (points < (192, 256))).all(axis=1)
+        for k in np.flatnonzero(inside):
+            y, x = np.unravel_index(heatmaps[k].argmax(), heatmaps[k].shape)
+            assert np.abs(points[k] / 4 - (x, y)).max() < 1
+            compared += 1
+    assert compared > 150
+
+
+def test_coco_metric_needs_no_file():
+    pipeline = [t for t in PIPELINE if t['type'][:6] != 'Random']
+    dataset = build(num_samples=21, test_mode=True, pipeline=pipeline)
+    flip = dataset.metainfo['flip_indices']
+
+    def precision(change):
+        metric = CocoMetric()
+        metric.dataset_meta = dataset.metainfo
+        for sample in dataset:
+            data = sample['data_samples']
+            data.pred_instances = InstanceData(
+                keypoints=change(data.gt_instances.keypoints),
+                keypoint_scores=np.ones((1, 17), np.float32),
+            )
+            metric.process({}, [data.to_dict()])
+        return metric.evaluate(len(dataset))['coco/AP']
+
+    assert precision(lambda points: points) == pytest.approx(1)
+    assert precision(lambda points: points + 3) < 0.9
+    assert precision(lambda points: points[:, flip]) < 0.5
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(num_samples=0), 'num_samples must be an integer >= 1, got 0'),
+        (dict(num_samples=2.5), 'num_samples must be an integer'),
+        (dict(seed=-1), 'seed must be an integer >= 0, got -1'),
+        (dict(image_size=160), r'image_size must be \(width, height\)'),
+        (dict(image_size=(160, 31)), r'>= 32, got \(160, 31\)'),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FiguresDataset(**arguments)
+
+
+# as files
+
+
+def test_files_equal_the_dataset(tmp_path, capsys):
+    out = tmp_path / 'made'
+    command = ['--num=12', '--seed=3', f'--out={out}', '--image-size']
+    command += map(str, SIZE)
+    figures2coco(command)
+    assert capsys.readouterr().out == f'12 figures in {out}\n'
+    files = CocoDataset(data_root=str(out), ann_file='figures.json')
+    figures = build(num_samples=12, seed=3)
+    assert len(files) == 12
+    for idx in range(12):
+        theirs, ours = files.get_data_info(idx), figures.get_data_info(idx)
+        image = cv2.imread(theirs['img_path'])
+        np.testing.assert_array_equal(image, ours['img'])
+        for key in ('keypoints', 'keypoints_visible', 'bbox', 'area', 'id'):
+            np.testing.assert_array_equal(theirs[key], ours[key])
+    ids = [
+        x['id']
+        for x in json.loads((out / 'figures.json').read_text())['images']
+    ]
+    assert min(ids) == 1  # COCO's tools take 0 for "no match"
+    with pytest.raises(SystemExit, match='2'):
+        figures2coco(command)
+    assert 'holds figures.json already' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--num=0'], '--num must be an integer >= 1, got 0'),
+        (['--num=1', '--seed=-2'], 'seed must be'),
+        (['--num=1', '--image-size', '8', '8'], '>= 32'),
+        (['--num=1', f'--out={__file__}'], 'is a file'),
+    ],
+)
+def test_export_names_the_bad_argument(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        figures2coco([f'--out={tmp_path / "made"}', *arguments])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'made').exists()

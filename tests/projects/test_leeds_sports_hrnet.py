@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 from scipy.io import loadmat, savemat
-from tiny_run import call, environment, forked, narrow_hrnet
+from tiny_run import call, environment, narrow_hrnet
 
 from dark_codec import apply_codec
 
@@ -69,7 +69,7 @@ def test_trains_both_and_compares_their_decoders(few_people):
     command = ['bash', HRNET / 'run.sh', out, *options(few_people)]
     result = subprocess.run(
         command,
-        env=environment(**forked()),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=900,

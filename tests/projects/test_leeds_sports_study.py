@@ -119,8 +119,6 @@ def tiny(tmp_path, monkeypatch):
     """A run of two epochs of four iterations."""
     data = tiny_run.write_data(tmp_path / 'data')
     monkeypatch.setattr(runs, 'CONFIGS', tmp_path)
-    python = tiny_run.forked()['PYTHON_EXEC']
-    monkeypatch.setattr(training.sys, 'executable', python)
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     tiny_run.write_config(tmp_path / 'tiny.py', data)
     return runs.Run('tiny', seed=3)

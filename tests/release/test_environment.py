@@ -60,46 +60,39 @@ def assert_refused(result, *words):
     assert 'Traceback' not in result.stderr
 
 
-@pytest.mark.parametrize('number', ['3.8', '3.9', '3.13', '2.7'])
-def test_named_python_out_of_range(tmp_path, number):
-    python = program(tmp_path / 'python', f'echo {number}')
+@pytest.mark.parametrize(
+    'python, words',
+    [
+        ('echo 3.9', ['is Python 3.9', '3.10, 3.11 or 3.12']),
+        ('echo 3.13', ['is Python 3.13', '3.10, 3.11 or 3.12']),
+        ('exit 1', ['does not run as a Python']),
+        (
+            f'case $2 in *ensurepip*) exit 1;; esac; exec {sys.executable} '
+            '"$@"',
+            ['venv is missing', 'apt install python3-venv'],
+        ),
+    ],
+)
+def test_named_python_that_will_not_do(tmp_path, python, words):
+    python = program(tmp_path / 'python', python)
     result = setup_env(tmp_path / 'env', PYTHON=str(python))
-    assert_refused(result, str(python), number, '3.10, 3.11 or 3.12')
+    assert_refused(result, str(python), *words)
     assert not (tmp_path / 'env').exists()
 
 
-@pytest.mark.parametrize('python', ['/bin/false', '/no/such/python'])
-def test_named_python_does_not_run(tmp_path, python):
-    result = setup_env(tmp_path / 'env', PYTHON=python)
-    assert_refused(result, python, 'does not run')
-
-
-def test_no_python_in_range(tmp_path):
-    for name in ('python3.10', 'python3.11', 'python3.12'):
-        program(tmp_path / 'bin' / name, 'exit 127')
-    program(tmp_path / 'bin/python3', 'echo 3.8')
-    path = f'{tmp_path}/bin:{os.environ["PATH"]}'
-    result = setup_env(tmp_path / 'env', PATH=path)
-    assert_refused(result, 'no Python 3.10, 3.11 or 3.12', 'is Python 3.8')
-
-
-def test_finds_a_later_candidate(tmp_path):
+def test_python_is_looked_for(tmp_path):
     """3.11 lies on the path and does not run; 3.10 is taken."""
-    program(tmp_path / 'bin/python3.11', 'exit 127')
-    program(tmp_path / 'bin/python3.10', 'echo 3.10; [ "$1" = -c ]')
     path = f'{tmp_path}/bin:{os.environ["PATH"]}'
+    program(tmp_path / 'bin/python3.11', 'exit 127')
+    python = program(tmp_path / 'bin/python3.10', 'echo 3.10; [ "$1" = -c ]')
     result = setup_env(tmp_path / 'env', PATH=path)
     assert f'Making {tmp_path}/env with Python 3.10' in result.stdout
     assert_refused(result, f'could not make {tmp_path}/env')
-
-
-def test_venv_module_missing(tmp_path):
-    python = program(
-        tmp_path / 'python',
-        f'case $2 in *ensurepip*) exit 1;; esac; exec {sys.executable} "$@"',
-    )
-    result = setup_env(tmp_path / 'env', PYTHON=str(python))
-    assert_refused(result, 'venv is missing', 'apt install python3-venv')
+    for name in (python.name, 'python3.12'):
+        program(tmp_path / 'bin' / name, 'exit 127')
+    program(tmp_path / 'bin/python3', 'echo 3.8')
+    result = setup_env(tmp_path / 'env', PATH=path)
+    assert_refused(result, 'no Python 3.10, 3.11 or 3.12', 'is Python 3.8')
 
 
 def test_disk_full(tmp_path):
@@ -111,13 +104,10 @@ def test_disk_full(tmp_path):
     assert not (tmp_path / 'new').exists()
 
 
-def test_folder_with_other_things(tmp_path):
+def test_folders_that_are_no_environment(tmp_path):
     (tmp_path / 'thesis.tex').touch()
     result = setup_env(tmp_path, PYTHON=sys.executable)
     assert_refused(result, str(tmp_path), 'holds other things')
-
-
-def test_environment_that_does_not_run(tmp_path):
     (tmp_path / 'bin').mkdir()
     (tmp_path / 'bin/python').symlink_to('/no/such/python')
     result = setup_env(tmp_path)
@@ -130,7 +120,7 @@ def test_environment_of_another_python(tmp_path):
     result = setup_env(tmp_path / 'env', PYTHON=str(python))
     assert_refused(result, 'holds Python 3.11', str(python))
     program(tmp_path / 'env/bin/python', 'echo 3.9')
-    assert_refused(setup_env(tmp_path / 'env'), 'holds Python 3.9')
+    assert_refused(setup_env(tmp_path / 'env'), 'env/bin/python is Python 3.9')
 
 
 @pytest.mark.parametrize('name', ['mmcv', 'opencv-python-headless'])
@@ -146,12 +136,26 @@ def test_keeps_what_it_would_damage(tmp_path, name):
     assert_refused(result, f'holds {name};', 'pip install -e .')
 
 
-def test_usage():
-    script = ROOT / 'tools/setup_env.sh'
-    result = run(script, '--help')
-    assert result.returncode == 0
-    assert 'VENV' in result.stdout and 'PYTHON' in result.stdout
-    result = run(script, '--fast')
+@pytest.mark.parametrize(
+    'script, words',
+    [
+        ('setup_env.sh', ['VENV', 'PYTHON']),
+        ('run_tests.sh', ['ARGUMENTS OF PYTEST', '-k border']),
+        ('quickstart.sh', ['--fresh', '--work-dir']),
+    ],
+)
+def test_help_does_nothing_else(tmp_path, script, words):
+    none = tmp_path / 'none'
+    result = run(ROOT / 'tools' / script, '--help', VENV=str(none))
+    assert result.returncode == 0, result.stderr
+    assert 'sage: ' in result.stdout
+    for word in words:
+        assert word in result.stdout
+    assert not none.exists()
+
+
+def test_unknown_argument():
+    result = run(ROOT / 'tools/setup_env.sh', '--fast')
     assert result.returncode == 2
     assert 'Usage' in result.stderr
 
@@ -197,7 +201,7 @@ def test_interrupted_then_complete_then_at_once(checkout, environment):
         start_new_session=True,
     )
     for line in first.stdout:
-        if line.startswith('[1/4]'):
+        if line.startswith('Installing'):
             break
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
@@ -208,6 +212,10 @@ def test_interrupted_then_complete_then_at_once(checkout, environment):
     assert second.returncode == 0, second.stdout + second.stderr
     assert f'Keeping torch {version("torch")}' in second.stdout
     assert 'Ready' in second.stdout
+    # pip speaks in its log
+    assert len(second.stdout.splitlines()) == 4 and not second.stderr
+    log = (environment / 'setup_env.log').read_text()
+    assert 'Successfully installed' in log
     found = subprocess.run(
         [environment / 'bin/python', '-c', FIND_PACKAGE],
         capture_output=True,
@@ -233,7 +241,7 @@ print(importlib.util.find_spec('dark_codec').origin)
 
 @needs_setup
 def test_run_tests_stops_at_bad_style(checkout, environment):
-    """Style comes first; its failure is the whole run's."""
+    """Style comes first; its failure is that of the whole run."""
     ugly = checkout / 'ugly.py'
     ugly.write_text('"""Too  wide."""\n\nx = 1;y = 2\n')
     result = run(

@@ -464,12 +464,12 @@ def test_the_report_recommends(folder, report):
     for choice in recommended:
         assert choice['best'] in known
         low, high = (choice['difference'][end] for end in ('low', 'high'))
-        taken = 'not distinguishable from `dark-max`'
-        if choice['decoder'] is not None:
-            assert low > 0
+        taken = 'none: not better than `dark-max` on the other half'
+        if low > 0:
             taken = f'`{choice["decoder"]}`'
-        else:
-            assert low <= 0
+        elif high >= 0:
+            taken = 'not distinguishable from `dark-max`'
+        assert (choice['decoder'] is None) == (low <= 0)
         assert f'| {choice["metric"]} | {taken} | ' in text
 
 
@@ -513,7 +513,9 @@ def test_what_may_be_chance_is_not_recommended(rng):
     assert '| AP | not distinguishable from `dark-max` | `other` |' in text
     # nor what is worse where it was not chosen, nor the reference itself
     worse = first + np.where(np.arange(40) % 2, -0.1, 0.1)
-    assert chosen('AP', first=first, other=worse)[0].decoder is None
+    (choice,) = chosen('AP', first=first, other=worse)
+    assert choice.decoder is None
+    assert '| AP | none: not better than' in recommendation([choice])
     assert chosen('AP', first=first, other=first - 1)[0].decoder is None
 
 

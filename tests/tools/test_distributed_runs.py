@@ -17,7 +17,6 @@ from tiny_run import (
     TOOLS,
     call,
     environment,
-    forked,
     free_port,
     on_cpu,
     recorded,
@@ -110,7 +109,7 @@ class Runs:
 
     def on_two_nodes(self, nodes, name, **env):
         """Start one process on each; the log of the first."""
-        env.update(forked(), FIRST='127.0.0.1', PORT=free_port(), GPUS=1)
+        env.update(FIRST='127.0.0.1', PORT=free_port(), GPUS=1)
         logs = [f'{name} {rank}.log' for rank in range(2)]
         started = [
             self.start(command, log, 'two', **env)
@@ -209,7 +208,7 @@ def test_killed_and_resumed(runs, two_nodes):
     assert (work_dir / 'epoch_2.pth').is_file()
     assert not (work_dir / 'epoch_3.pth').exists()
     (resume,) = commands('Continuing after a kill')
-    log = runs.run(resume, 'two', **env, **forked())
+    log = runs.run(resume, 'two', **env)
     assert 'resumed epoch: 2, ' in log
     expected = state(two_nodes / 'epoch_3.pth')
     for name, value in state(work_dir / 'epoch_3.pth').items():

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import sys
 
 import numpy as np
 import pytest
@@ -99,50 +98,63 @@ def test_dist_test_predicts_what_one_process_does(folder, trained):
         np.testing.assert_allclose(two[image], one[image], atol=1e-3)
 
 
-def test_dist_scripts_pass_the_environment_on(folder, tmp_path):
-    (tmp_path / 'venv' / 'bin').mkdir(parents=True)
-    stand_in(tmp_path / 'venv' / 'bin', 'python', RECORD)
-    env = dict(VENV=str(tmp_path / 'venv'), RECORD=str(tmp_path / 'args'))
-    extra = ['--work-dir', 'with blank', '--cfg-options', 'a="[1, 2]"']
-    call(
-        'dist_train.sh',
-        'tiny.py',
-        4,
-        *extra,
-        cwd=folder,
-        NNODES='3',
-        NODE_RANK='1',
-        MASTER_ADDR='host',
-        PORT='1234',
-        **env,
-    )
-    assert recorded(tmp_path / 'args') == [
-        '-m',
-        'torch.distributed.run',
-        '--nnodes=3',
-        '--node_rank=1',
-        '--master_addr=host',
-        '--master_port=1234',
-        '--nproc_per_node=4',
-        str(TOOLS / 'train.py'),
-        'tiny.py',
-        *extra,
-        '--launcher',
-        'pytorch',
-    ]
-    call('dist_test.sh', 'tiny.py', 'x.pth', 8, cwd=folder, **env)
-    assert recorded(tmp_path / 'args')[2:] == [
-        '--nnodes=1',
-        '--node_rank=0',
-        '--master_addr=127.0.0.1',
-        '--master_port=29500',
-        '--nproc_per_node=8',
-        str(TOOLS / 'test.py'),
-        'tiny.py',
-        'x.pth',
-        '--launcher',
-        'pytorch',
-    ]
+EXTRA = ['--work-dir', 'with blank', '--cfg-options', 'a="[1, 2]"']
+
+
+@pytest.mark.parametrize(
+    'arguments, env, expected',
+    [
+        (
+            ['dist_train.sh', 'tiny.py', '4', *EXTRA],
+            dict(NNODES='3', NODE_RANK='1', MASTER_ADDR='host', PORT='1234'),
+            '-m torch.distributed.run --nnodes=3 --node_rank=1 '
+            '--master_addr=host --master_port=1234 --nproc_per_node=4 '
+            'TOOLS/train.py tiny.py EXTRA --launcher pytorch',
+        ),
+        (
+            ['dist_test.sh', 'tiny.py', 'x.pth', '8'],
+            dict(),
+            '-m torch.distributed.run --nnodes=1 --node_rank=0 '
+            '--master_addr=127.0.0.1 --master_port=29500 --nproc_per_node=8 '
+            'TOOLS/test.py tiny.py x.pth --launcher pytorch',
+        ),
+        (
+            ['slurm_train.sh', 'part', 'job', 'tiny.py', 'work', *EXTRA],
+            dict(
+                GPUS='16',
+                GPUS_PER_NODE='4',
+                CPUS_PER_TASK='2',
+                SRUN_ARGS='--quotatype=auto --exclude=n1',
+            ),
+            '--partition=part --job-name=job --gres=gpu:4 --ntasks=16 '
+            '--ntasks-per-node=4 --cpus-per-task=2 --kill-on-bad-exit=1 '
+            '--quotatype=auto --exclude=n1 PYTHON -u TOOLS/train.py tiny.py '
+            '--work-dir=work EXTRA --launcher slurm',
+        ),
+        (
+            ['slurm_test.sh', 'part', 'job', 'tiny.py', 'x.pth'],
+            dict(),
+            '--partition=part --job-name=job --gres=gpu:8 --ntasks=8 '
+            '--ntasks-per-node=8 --cpus-per-task=5 --kill-on-bad-exit=1 '
+            'PYTHON -u TOOLS/test.py tiny.py x.pth --launcher slurm',
+        ),
+    ],
+)
+def test_processes_are_started_with(
+    arguments, env, expected, folder, tmp_path
+):
+    """By the environment's Python, or by srun and that Python."""
+    (tmp_path / 'venv/bin').mkdir(parents=True)
+    stand_in(tmp_path / 'venv/bin', 'python', RECORD)
+    path = stand_in(tmp_path / 'bin', 'srun', RECORD)
+    env.update(VENV=str(tmp_path / 'venv'), RECORD=str(tmp_path / 'args'))
+    call(*arguments, cwd=folder, PATH=path, **env)
+    words = []
+    for word in expected.split():
+        word = word.replace('TOOLS', str(TOOLS))
+        word = word.replace('PYTHON', str(tmp_path / 'venv/bin/python'))
+        words += EXTRA if word == 'EXTRA' else [word]
+    assert recorded(tmp_path / 'args') == words
 
 
 def test_without_environment_the_python_on_path_is_used(folder, tmp_path):
@@ -150,62 +162,6 @@ def test_without_environment_the_python_on_path_is_used(folder, tmp_path):
     env = dict(VENV=str(tmp_path / 'none'), RECORD=str(tmp_path / 'args'))
     call('dist_train.sh', 'tiny.py', 1, cwd=folder, PATH=path, **env)
     assert recorded(tmp_path / 'args')[1] == 'torch.distributed.run'
-
-
-def test_slurm_scripts_call_srun(folder, tmp_path):
-    path = stand_in(tmp_path / 'bin', 'srun', RECORD)
-    env = dict(PATH=path, RECORD=str(tmp_path / 'args'), VENV=sys.prefix)
-    call(
-        'slurm_train.sh',
-        'part',
-        'my job',
-        'tiny.py',
-        'work dir',
-        '--resume',
-        cwd=folder,
-        GPUS='16',
-        GPUS_PER_NODE='4',
-        CPUS_PER_TASK='2',
-        SRUN_ARGS='--quotatype=auto --exclude=n1',
-        **env,
-    )
-    python = f'{sys.prefix}/bin/python'
-    assert recorded(tmp_path / 'args') == [
-        '--partition=part',
-        '--job-name=my job',
-        '--gres=gpu:4',
-        '--ntasks=16',
-        '--ntasks-per-node=4',
-        '--cpus-per-task=2',
-        '--kill-on-bad-exit=1',
-        '--quotatype=auto',
-        '--exclude=n1',
-        python,
-        '-u',
-        str(TOOLS / 'train.py'),
-        'tiny.py',
-        '--work-dir=work dir',
-        '--resume',
-        '--launcher',
-        'slurm',
-    ]
-    call('slurm_test.sh', 'part', 'job', 'tiny.py', 'x.pth', cwd=folder, **env)
-    assert recorded(tmp_path / 'args') == [
-        '--partition=part',
-        '--job-name=job',
-        '--gres=gpu:8',
-        '--ntasks=8',
-        '--ntasks-per-node=8',
-        '--cpus-per-task=5',
-        '--kill-on-bad-exit=1',
-        python,
-        '-u',
-        str(TOOLS / 'test.py'),
-        'tiny.py',
-        'x.pth',
-        '--launcher',
-        'slurm',
-    ]
 
 
 @on_cpu

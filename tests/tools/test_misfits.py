@@ -9,8 +9,8 @@ from mmengine.config import Config
 from tiny_run import call_all, ended, save_weights, write_config, write_data
 
 from dark_codec.cli import UserError, check_folder
+from dark_codec.openmmlab.config.literals import read_literals
 from dark_codec.openmmlab.engine import codec_differences
-from dark_codec.openmmlab.engine.reading import read_literals
 
 DECODER = dict(type='DARKCodec', input_size=(64, 64))
 

@@ -14,6 +14,7 @@ from tiny_run import (
     call,
     on_cpu,
     refused,
+    start,
     write_config,
     write_data,
 )
@@ -54,13 +55,13 @@ def test_train_obeys_its_arguments(work_dir):
     assert Path(checkpoint).samefile(work_dir / 'epoch_1.pth')
 
 
-def test_the_checkout_that_the_tool_lies_in_is_used(tmp_path):
-    elsewhere = tmp_path / 'dark_codec'
-    elsewhere.mkdir()
-    (elsewhere / '__init__.py').write_text('raise SystemExit("wrong one")')
-    result = call('train.py', 'no.py', cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    assert refused(result) == (
-        'train.py: error: the config no.py does not exist\n'
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_as_users_start_it(tmp_path, tool):
+    assert refused(start(tool, 'no.py', 'no.pth', cwd=tmp_path)).endswith(
+        {
+            'train.py': 'unrecognized arguments: no.pth\n',
+            'test.py': 'test.py: error: the config no.py does not exist\n',
+        }[tool]
     )
 
 

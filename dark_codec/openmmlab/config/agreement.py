@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import suppress
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -16,8 +17,17 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ...functional import get_alignment
 from ...registry import nearest_name
-from .codecs import DEFAULTS, SHARED, agrees, build_codec, is_dark, same_codec
-from .places import Places, head_decoder
+from .codecs import (
+    DEFAULTS,
+    SHARED,
+    agrees,
+    build_codec,
+    describe,
+    is_dark,
+    same_codec,
+)
+from .literals import read_literals
+from .places import Places, head_decoder, is_used
 from .tree import (
     as_levels,
     find_all,
@@ -69,8 +79,8 @@ def check_spelling(cfg: Config, places: Places) -> None:
     found += places.levels()
     for path, level in found:
         _check_type(path, level)
-    _check_not_taken_back(cfg, places)
-    for path, level in found:
+        if path == 'codec' and codec is not None and not is_dark(level):
+            _check_not_taken_back(cfg, places)
         _check_settings(path, level)
     used = [level for _, level in found if is_dark(level)]
     for key, value in raw_items(cfg):
@@ -121,18 +131,13 @@ def _check_not_taken_back(cfg: Config, places: Places) -> None:
     A config that only says itself where DARKCodec is used may have another
     one at the top, which is its base's.
     """
-    codec = raw_get(cfg, 'codec')
     dark = [path for path, level in places.levels() if is_dark(level)]
-    if (
-        codec is not None
-        and dark
-        and not any(map(is_dark, as_levels(codec)))
-        and any('DARKCodec' in text for text in _CODEC.findall(cfg.text))
-    ):
+    files = _CODEC.findall(cfg.text)
+    if dark and any('DARKCodec' in statement for statement in files):
         raise ValueError(
-            f'codec is {plain(codec)}, but {dark[0]} is still DARKCodec, '
-            'which this config had as its codec before: for a run without '
-            'it, take a config that does not name it'
+            f'codec is {plain(raw_get(cfg, "codec"))}, but {dark[0]} is still '
+            'DARKCodec, which this config had as its codec before: for a run '
+            'without it, take a config that does not name it'
         )
 
 
@@ -175,54 +180,70 @@ def _nearest(name: str) -> str:
     return near or 'DARKCodec'
 
 
-def check_places(places: Places, levels: list[dict]) -> None:
+def check_places(cfg: Config, places: Places, levels: list[dict]) -> None:
     """Refuse a place that names another codec than the top-level one.
 
     Where all places have the same DARKCodec, it stems from a base or from an
-    earlier completion, and the top-level codec replaces it.
+    earlier completion, and the top-level codec replaces it; likewise where a
+    place has the codec of a file that this config is based on.
 
     Args:
-        places (Places): Of a config whose top-level ``codec`` is DARKCodec.
+        cfg (Config): A config whose top-level ``codec`` is DARKCodec.
+        places (Places): Its places.
         levels (list[dict]): That codec, completed, one of each level.
 
     Raises:
         ValueError: With the place and its codec.
     """
     kinds = {
-        type_name(place.value): place
-        for place in places.codecs
-        if place.is_used
-        and isinstance(place.value, dict)
-        and not is_dark(place.value)
+        type_name(place.value): place.path
+        for place in places.used
+        if isinstance(place.value, dict) and not is_dark(place.value)
     }
     if len(kinds) > 1:
         found = ', but '.join(
-            f'{place.path}.{place.key} is {kind}'
-            for kind, place in kinds.items()
+            f'{path} is {kind}' for kind, path in kinds.items()
         )
         raise ValueError(
             f'codec is DARKCodec, and it would replace two kinds: {found}; '
             'leave out the one that differs from its base'
         )
     named = []
-    for place in places.codecs:
+    for place in places.used:
+        # the levels of a list differ in sigma
         many = isinstance(place.value, (list, tuple))
-        for level in as_levels(place.value) if place.is_used else []:
-            # the levels of a list differ in sigma
-            ignored = {'sigma'} if many else set()
-            taken = {k: v for k, v in raw_items(level) if k not in ignored}
-            named.append((f'{place.path}.{place.key}', taken))
+        for level in as_levels(place.value):
+            kept = {
+                k: v for k, v in raw_items(level) if k != 'sigma' or not many
+            }
+            named.append((place.path, kept))
     first = named[0][1]
     if all(
         same_codec({'sigma': first.get('sigma'), **n}, first) for _, n in named
     ):
         return
+    meant = [*levels, *_codecs_of_files(cfg)]
     for path, codec in named:
-        if is_dark(codec) and not any(agrees(codec, one) for one in levels):
+        if is_dark(codec) and not any(agrees(codec, one) for one in meant):
             raise ValueError(
                 f'{path} is {plain(codec)}, but codec is '
                 f'{plain(levels[-1])}: leave it out there, and set it in codec'
             )
+
+
+def _codecs_of_files(cfg: Config) -> list[dict]:
+    """Return the DARKCodecs of the files that a config was read from.
+
+    MMEngine keeps their text, that of its bases included.
+    """
+    found = []
+    for statement in _CODEC.findall(cfg.text):
+        with suppress(SyntaxError, ValueError):
+            for codec in as_levels(read_literals(statement).get('codec')):
+                if is_dark(codec):
+                    build_codec(codec)
+                    found.append(codec)
+    return found
 
 
 def check_spelt_out(cfg: Config, places: Places) -> None:
@@ -233,39 +254,38 @@ def check_spelt_out(cfg: Config, places: Places) -> None:
             not fit it.
     """
     # a val_dataloader may have other targets
-    spelt = {
-        f'{place.path}.{place.key}': place.value
-        for place in places.codecs
+    spelt = [
+        place
+        for place in places.used
         if place.path.startswith(('model.', 'train_dataloader.'))
-    }
-    head = head_decoder(cfg)
-    if not any(map(is_dark, spelt.values())):
+    ]
+    if not any(is_dark(place.value) for place in spelt):
         return
-    if not all(same_codec(codec, head) for codec in spelt.values()):
+    head = head_decoder(cfg)
+    if not all(same_codec(place.value, head) for place in spelt):
         raise ValueError(
             'DARKCodec must be the same in all places, or stand in the '
             'top-level codec and be carried there. Got: '
-            + '; '.join(f'{path} = {codec}' for path, codec in spelt.items())
+            + '; '.join(f'{place.path} = {place.value}' for place in spelt)
         )
     codec = build_codec(head)
-    for warp in places.warps:
-        if not warp.is_used:
-            continue
-        found = dict(
-            input_size=tuple(warp.value),
-            use_udp=bool(warp.node.get('use_udp', False)),
-        )
-        for key, value in found.items():
-            if value != getattr(codec, key):
-                raise ValueError(
-                    f'{warp.path}.{key}={value} does not fit the codec, which '
-                    f'has {key}={getattr(codec, key)}; make them agree'
-                )
-    test_cfg = cfg.model.get('test_cfg') or {}
-    shift = test_cfg.get('shift_heatmap', False)
     fits = get_alignment(codec.alignment).shift_heatmap
-    if test_cfg.get('flip_test') and shift != fits:
-        raise ValueError(
-            f'model.test_cfg.shift_heatmap={shift} does not fit '
-            f'alignment={codec.alignment!r}; set it to {fits}'
-        )
+    test_cfg = cfg.model.get('test_cfg') or {}
+    wanted: list[tuple[str, Any, Any]] = [
+        (warp.path, tuple(warp.value), codec.input_size)
+        for warp in places.warps
+        if is_used(warp)
+    ]
+    wanted += [
+        (path.replace('input_size', 'use_udp'), udp, codec.use_udp)
+        for udp, path in places.warps_by_udp().items()
+    ]
+    if test_cfg.get('flip_test'):
+        shift = test_cfg.get('shift_heatmap', False)
+        wanted.append(('model.test_cfg.shift_heatmap', shift, fits))
+    for path, value, fit in wanted:
+        if value != fit:
+            raise ValueError(
+                f'{path}={value} does not fit the codec, {describe(head)}: '
+                f'with it, {path.rpartition(".")[2]}={fit}'
+            )

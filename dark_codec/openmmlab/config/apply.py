@@ -85,13 +85,13 @@ def apply_codec(cfg: Config) -> Config:
             f'got {[type_name(level) for level in levels]}'
         )
     replaced = _replaced_codec(cfg)
-    use_udp = places.warp_is_udp()
+    use_udp = _warp_is_udp(places)
     levels = [
         complete_codec(fill_in_sigmas(level, cfg), replaced, use_udp)
         for level in levels
     ]
     check_sizes(levels[-1], replaced)
-    check_places(places, levels)
+    check_places(cfg, places, levels)
     _check_flip_test(cfg, levels[-1])
     encoders = {
         place.path: _encoder_for(place, levels, replaced)
@@ -124,6 +124,22 @@ def _replaced_codec(cfg: Config) -> dict:
             f'{decoder.heatmap_type!r}: such a head predicts offsets too'
         )
     return dict(decoder)
+
+
+def _warp_is_udp(places: Places) -> bool:
+    """Return whether the crops are made by UDP's warp."""
+    kinds = list(places.warps_by_udp())
+    if not kinds:
+        raise ValueError(
+            'codec is DARKCodec, but the config has no TopdownAffine: it is '
+            'for top-down models'
+        )
+    if len(kinds) > 1:
+        raise ValueError(
+            'use_udp differs between the TopdownAffine transforms of this '
+            'config; DARKCodec needs one warp for all'
+        )
+    return kinds[0]
 
 
 def _encoder_for(
@@ -212,4 +228,5 @@ def _set_shift(cfg: Config, codec: dict, replaced: dict) -> None:
             logger='current',
             level=logging.WARNING,
         )
-    set_logged(test_cfg, 'shift_heatmap', fits, 'model.test_cfg')
+    path = 'model.test_cfg.shift_heatmap'
+    set_logged(test_cfg, 'shift_heatmap', fits, path)

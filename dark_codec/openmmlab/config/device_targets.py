@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import MODELS
 
-from .tree import find_all, raw_items, set_logged, type_name, unscoped
+from .tree import find_all, plain, raw_items, set_logged, type_name
 
 # Where pipelines for training are. A train_pipeline at the top level is not
 # among them: it may be a base's that nothing uses.
@@ -59,12 +59,14 @@ def move_targets_to_device(cfg: Config) -> None:
         kept = [t for t in node[key] if type_name(t) != 'GenerateTarget']
         set_logged(node, key, kept, path)
     for path, pack in packs:
-        set_logged(pack, 'pack_transformed', True, path)
+        where = f'{path}.pack_transformed'
+        set_logged(pack, 'pack_transformed', True, where)
         if augment.get('use_dataset_keypoint_weights'):
             keys = tuple(pack.get('meta_keys', _META_KEYS))
             if _WEIGHTS not in keys:
-                set_logged(pack, 'meta_keys', (*keys, _WEIGHTS), path)
-    path = 'model.data_preprocessor'
+                keys = *keys, _WEIGHTS
+                set_logged(pack, 'meta_keys', keys, f'{path}.meta_keys')
+    path = 'model.data_preprocessor.batch_augments'
     set_logged(preprocessor, 'batch_augments', [*augments, augment], path)
     print_log(
         'DARKCodec: targets are rendered on the training device',
@@ -85,14 +87,14 @@ def move_targets_to_workers(cfg: Config) -> None:
     moved = [a for a in augments if type_name(a) == 'BatchGenerateTarget']
     if not moved:
         return
-    target = {**unscoped(moved[0]), 'type': 'GenerateTarget'}
+    target = {**plain(moved[0]), 'type': 'GenerateTarget'}
     for path, node, key in list(_pipelines(cfg, 'PackPoseInputs')):
         names = [type_name(transform) for transform in node[key]]
         place = names.index('PackPoseInputs')
         pipeline = [*node[key][:place], target, *node[key][place:]]
         set_logged(node, key, pipeline, path)
     kept = [augment for augment in augments if augment not in moved]
-    path = 'model.data_preprocessor'
+    path = 'model.data_preprocessor.batch_augments'
     set_logged(preprocessor, 'batch_augments', kept or None, path)
     print_log(
         'DARKCodec: targets are rendered by the data loader again',
@@ -146,7 +148,7 @@ def _target(path: str, pipeline: list[dict]) -> dict:
 
 def _augment(targets: list[dict]) -> dict:
     """Return the batch augment that replaces these GenerateTargets."""
-    settings = [unscoped(target) for target in targets]
+    settings = [plain(target) for target in targets]
     if any(other != settings[0] for other in settings):
         raise ValueError(
             'targets_on_device=True needs the same GenerateTarget in all '

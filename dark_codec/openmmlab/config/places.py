@@ -19,7 +19,7 @@ _USED = (
 
 
 class Place(NamedTuple):
-    """A key of a config's node."""
+    """A key of a config's node, with its path."""
 
     path: str
     node: dict
@@ -30,64 +30,52 @@ class Place(NamedTuple):
         """Its value; a codec may be a list, one codec per level."""
         return raw_get(self.node, self.key)
 
-    @property
-    def is_used(self) -> bool:
-        """Whether a run reads it."""
-        return self.path.partition('.')[0] in _USED
-
 
 class Places(NamedTuple):
-    """The places of a config that have a codec, or its input size."""
+    """Where a config has a codec: the head's decoder first, then encoders.
+
+    Warps have its input size. ``used`` are those codecs that a run reads.
+    """
 
     codecs: list[Place]
+    used: list[Place]
     warps: list[Place]
 
     @classmethod
     def of(cls, cfg: Config) -> Places:
-        """Find them: the head's decoder first, then all encoders."""
+        """Find them, in one walk."""
         codecs, warps = [], []
         if isinstance(raw_get(raw_get(cfg, 'model'), 'head'), dict):
             path, head = decoding_head(cfg)
-            codecs.append(Place(path, head, 'decoder'))
+            codecs.append(Place(f'{path}.decoder', head, 'decoder'))
         for path, node in walk(cfg._cfg_dict):
             kind = type_name(node)
             if kind in ('GenerateTarget', 'BatchGenerateTarget'):
-                codecs.append(Place(path, node, 'encoder'))
+                codecs.append(Place(f'{path}.encoder', node, 'encoder'))
             elif kind == 'TopdownAffine':
-                warps.append(Place(path, node, 'input_size'))
-        return cls(codecs, warps)
+                warps.append(Place(f'{path}.input_size', node, 'input_size'))
+        return cls(codecs, [p for p in codecs if is_used(p)], warps)
 
     def levels(self) -> list[tuple[str, Any]]:
         """Return path and value of each level of the codecs in use."""
         return [
-            (f'{place.path}.{place.key}', level)
-            for place in self.codecs
-            if place.is_used
+            (place.path, level)
+            for place in self.used
             for level in as_levels(place.value)
         ]
 
-    def warp_is_udp(self) -> bool:
-        """Return whether the crops are made by UDP's warp.
-
-        Raises:
-            ValueError: If there is no warp, or if they differ.
-        """
-        kinds = {
-            bool(warp.node.get('use_udp', False))
-            for warp in self.warps
-            if warp.is_used
+    def warps_by_udp(self) -> dict[bool, str]:
+        """Return whether crops are made by UDP's warp, and a first path."""
+        return {
+            bool(warp.node.get('use_udp', False)): warp.path
+            for warp in reversed(self.warps)
+            if is_used(warp)
         }
-        if not kinds:
-            raise ValueError(
-                'codec is DARKCodec, but the config has no TopdownAffine: it '
-                'is for top-down models'
-            )
-        if len(kinds) > 1:
-            raise ValueError(
-                'use_udp differs between the TopdownAffine transforms of '
-                'this config; DARKCodec needs one warp for all'
-            )
-        return kinds.pop()
+
+
+def is_used(place: Place) -> bool:
+    """Return whether a run reads a place."""
+    return place.path.partition('.')[0] in _USED
 
 
 def decoding_head(cfg: Config) -> tuple[str, dict]:

@@ -58,7 +58,7 @@ def plain(node: Any) -> Any:
     Such a copy can be saved, and lacks the scope marks of 'mmpose::' bases.
     """
     if isinstance(node, dict):
-        return {key: plain(value) for key, value in unscoped(node).items()}
+        return {k: plain(v) for k, v in raw_items(node) if k != '_scope_'}
     if isinstance(node, (list, tuple)):
         return type(node)(map(plain, node))
     if isinstance(node, (LazyAttr, LazyObject)):
@@ -67,11 +67,6 @@ def plain(node: Any) -> Any:
         if isinstance(node, type) and node in registry.module_dict.values():
             return registry.name_of(node)
     return name_of(node) or node
-
-
-def unscoped(node: dict) -> dict:
-    """Return a node without the scope mark of 'mmpose::' bases."""
-    return {key: value for key, value in raw_items(node) if key != '_scope_'}
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
@@ -92,10 +87,10 @@ def find_all(
 
 
 def set_logged(node: dict, key: str, value: Any, path: str) -> None:
-    """Set a value, and log the change at DEBUG."""
+    """Set a value, and log the change and its path at DEBUG."""
     if node.get(key) != value:
         print_log(
-            f'DARKCodec: {path}.{key} = {value} (was {node.get(key)})',
+            f'DARKCodec: {path} = {value} (was {node.get(key)})',
             logger='current',
             level=logging.DEBUG,
         )

@@ -1,9 +1,13 @@
 """Interruption of runs: checkpoints, resuming, clean-up."""
 
 from .atomic_backend import AtomicLocalBackend
-from .checkpoint_codec_hook import CheckpointCodecHook, warn_of_another_codec
+from .checkpoints import (
+    CheckpointCodecHook,
+    codec_differences,
+    read_checkpoint,
+    warn_of_another_codec,
+)
 from .interruption import die_with_parent, interruptible, leave
-from .reading import codec_differences, read_checkpoint
 from .resume import find_other_checkpoint
 from .safe_checkpoint_hook import SafeCheckpointHook
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from .reading import read_checkpoint
+from .checkpoints import read_checkpoint
 
 
 def find_other_checkpoint(
@@ -38,55 +38,49 @@ def find_other_checkpoint(
         ValueError: There are checkpoints, but none that can be read.
     """
     pointer = Path(work_dir, 'last_checkpoint')
-    skipped = []
     named = pointer.read_text().strip() if pointer.is_file() else None
+    if named and ('://' in named or os.path.isdir(named)):
+        return None
+    skipped = [f'{pointer}: it is empty'] if named == '' else []
+    others = {
+        path.resolve(): path
+        for folder in (Path(work_dir), Path(out_dir or work_dir))
+        for path in _checkpoints(folder, templates)
+    }
     if named:
-        if '://' in named or os.path.isdir(named):
-            return None
-        reason = _why_unusable(named)
-        if reason is None:
-            return None
-        skipped.append(f'{named}, which last_checkpoint names: {reason}')
-    elif named is not None:
-        skipped.append(f'{pointer}: it is empty')
-    others = [
-        path
-        for folder in dict.fromkeys([work_dir, out_dir or work_dir])
-        for path in _checkpoints(Path(folder), templates)
-        if named is None or not _same(path, named)
-    ]
-    chosen = None
-    for path in sorted(others, key=_age):
+        others.pop(Path(named).resolve(), None)
+    candidates: list = [named] if named else []
+    candidates += sorted(others.values(), key=_age)
+    for path in candidates:
         reason = _why_unusable(path)
+        if reason is None and path is named:
+            return None
         if reason is None:
-            chosen = str(path)
-            break
-        skipped.append(f'{path}: {reason}')
-    if chosen is None and (named or others):
+            _warn(
+                skipped, f'Resuming from {path}, the newest that can be read'
+            )
+            return str(path)
+        which = ', which last_checkpoint names' if path is named else ''
+        skipped.append(f'{path}{which}: {reason}')
+    if named or others:
         raise ValueError(
             f'no checkpoint in {work_dir} can be resumed from. '
             + '; '.join(skipped)
         )
-    for line in skipped:
-        _warn(f'Skipped for resuming: {line}')
-    if chosen is None:
-        _warn(
-            f'There is no checkpoint in {work_dir} to resume from: the '
-            'training starts from the beginning'
-        )
-    else:
-        _warn(f'Resuming from {chosen}, the newest that can be read')
-    return chosen
+    _warn(
+        skipped,
+        f'There is no checkpoint in {work_dir} to resume from: the training '
+        'starts from the beginning',
+    )
+    return None
 
 
 def _checkpoints(folder: Path, templates: Sequence[str]) -> list[Path]:
     """Return the checkpoints to resume from, not best or published ones."""
     names = [re.escape(t).replace(r'\{\}', r'\d+') for t in templates]
-    if not folder.is_dir():
-        return []
     return [
         path
-        for path in folder.iterdir()
+        for path in folder.glob('*')
         if path.is_file() and re.fullmatch('|'.join(names), path.name)
     ]
 
@@ -95,10 +89,6 @@ def _age(path: Path) -> tuple[int, int]:
     """Sort key: the newest first, by number if times are equal."""
     number = int(re.findall(r'\d+', path.stem)[-1])
     return -path.stat().st_mtime_ns, -number
-
-
-def _same(path: Path, other: str) -> bool:
-    return os.path.exists(other) and os.path.samefile(path, other)
 
 
 def _why_unusable(path: str | Path) -> str | None:
@@ -113,5 +103,7 @@ def _why_unusable(path: str | Path) -> str | None:
     return None
 
 
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)
+def _warn(skipped: list[str], conclusion: str) -> None:
+    lines = [f'Skipped for resuming: {reason}' for reason in skipped]
+    for line in [*lines, conclusion]:
+        print_log(line, logger='current', level=logging.WARNING)

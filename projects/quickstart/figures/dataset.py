@@ -1,57 +1,44 @@
-"""The figures as a dataset of MMPose."""
+"""The figures as a dataset of MMPose, and in COCO's annotation format."""
 
-import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.logging import MessageHub
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from dark_codec.openmmlab.engine.progress import track
+from .drawing import Figure, draw_figure
 
-from .annotation import CATEGORIES, coco_annotation, coco_image
-from .render import Figure, render_figure
-
+CATEGORIES = [dict(id=1, name='person', supercategory='person')]
 _SMALLEST_SIDE = 32
 
 
 @DATASETS.register_module()
 class FiguresDataset(BaseCocoStyleDataset):
-    """Synthetic human figures, rendered when they are asked for.
+    """Synthetic people, drawn when the dataset is initialised.
 
     Nothing is read from disk: MMPose's ``LoadImage`` takes the image that the
     dataset puts into ``results['img']``, and ``CocoMetric()`` without
     ``ann_file`` takes the ground truth from the samples. Metainfo is COCO's,
-    under the name ``figures``.
+    under the name ``figures``. Figures take 3 * width * height bytes each,
+    which the worker processes of a data loader share.
 
-    Figure number `index` depends on `seed`, `index`, `image_size` and `easy`,
-    in whatever process and order it is rendered. Use different seeds for
-    training and validation.
+    Figure number `index` depends on `seed`, `index` and `image_size` alone.
+    Use different seeds for training and validation.
 
     Args:
-        num_samples (int): Number of figures, one an image. Defaults to 1000.
+        num_samples (int): Number of figures, one per image. Defaults to
+            1000.
         seed (int): Seed of the whole set, not negative. Defaults to 0.
         image_size (Sequence[int]): Width and height in px, at least 32.
             Defaults to (160, 160).
-        easy (bool): Whole figures, upright, seen from the front, with nothing
-            before or behind them. Defaults to False.
-        cache (bool): Render all figures when the dataset is initialised, and
-            keep them in memory: 3 * width * height bytes each, shared by
-            worker processes that are forked. Otherwise a figure is rendered
-            again each time. Defaults to False.
-        data_mode (str): ``'topdown'``, the only one supported.
-        metainfo (dict, optional): Replaces the metainfo.
-        indices (int | Sequence[int], optional): Take only these.
-        serialize_data (bool): As in MMEngine's ``BaseDataset``.
-        pipeline (Sequence): Transforms. Defaults to none.
-        test_mode (bool): Whether this is for evaluation.
-        lazy_init (bool): As in MMEngine's ``BaseDataset``.
-        max_refetch (int): As in MMEngine's ``BaseDataset``.
+        **kwargs: Of ``BaseCocoStyleDataset``, such as ``pipeline``,
+            ``test_mode``, ``indices`` and ``lazy_init``.
 
     Raises:
-        ValueError: If `num_samples`, `seed`, `image_size` or `data_mode` is
-            not as described.
+        ValueError: If `num_samples`, `seed` or `image_size` is not as
+            described.
     """
 
     METAINFO: dict = dict(from_file='configs/_base_/datasets/coco.py')
@@ -61,42 +48,15 @@ class FiguresDataset(BaseCocoStyleDataset):
         num_samples: int = 1000,
         seed: int = 0,
         image_size: Sequence[int] = (160, 160),
-        easy: bool = False,
-        cache: bool = False,
-        data_mode: str = 'topdown',
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **kwargs: Any,
     ) -> None:
         check_figures(num_samples, seed, image_size)
-        if data_mode != 'topdown':
-            raise ValueError(
-                f"data_mode must be 'topdown', got {data_mode!r}: there is "
-                'one figure an image'
-            )
         self.num_samples = num_samples
         self.seed = seed
-        width, height = image_size
-        self.image_size = (width, height)
-        self.easy = easy
-        self.cache = cache
-        self._figures: dict[int, Figure] = {}
-        super().__init__(
-            data_mode=data_mode,
-            metainfo=metainfo,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=list(pipeline),
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
-        )
-        # The base class has announced an empty ann_file to CocoMetric, which
-        # would try to open it instead of using the samples' ground truth.
+        self.image_size = (image_size[0], image_size[1])
+        super().__init__(ann_file='', **kwargs)
+        # The base class tells CocoMetric of the empty ann_file, which it
+        # would try to open instead of using the samples' ground truth.
         hub = MessageHub.get_current_instance()
         hub.pop_info(f'{self.metainfo["dataset_name"]}_ann_file')
 
@@ -105,81 +65,65 @@ class FiguresDataset(BaseCocoStyleDataset):
         loaded = super()._load_metainfo(metainfo)
         if metainfo is None:
             loaded['dataset_name'] = 'figures'
-        loaded['CLASSES'] = CATEGORIES
-        return loaded
-
-    def full_init(self) -> None:
-        """Make the list of figures; render them all if they are cached."""
-        if self._fully_initialized:
-            return
-        super().full_init()
-        if self.cache:
-            wanted = [self._index(idx) for idx in range(len(self))]
-            self._figures = {
-                index: self._render(index)
-                for index in track(wanted, 'Rendering figures')
-            }
+        return dict(loaded, CLASSES=CATEGORIES)
 
     def load_data_list(self) -> list[dict]:
-        """One entry a figure: its number, from 0."""
-        return [{'figure': index} for index in range(self.num_samples)]
+        """Draw the figures: entries as of ``CocoDataset``, with ``img``."""
+        return [self._draw(index) for index in range(self.num_samples)]
 
-    def get_data_info(self, idx: int) -> dict:
-        """Image and annotation of a figure.
-
-        Args:
-            idx (int): Position in the dataset.
-
-        Returns:
-            dict: As from MMPose's ``CocoDataset``, and ``img``, the image
-            (h, w, 3), uint8 BGR.
-        """
-        data_info: dict[str, Any] = super().get_data_info(idx)
-        index = data_info.pop('figure')
-        figure = self._figures.get(index) or self._render(index)
-        image_info = coco_image(figure, index)
-        image_info['img_path'] = image_info['file_name']
-        data_info.update(
-            self.parse_data_info(
-                dict(
-                    raw_ann_info=coco_annotation(figure, index),
-                    raw_img_info=image_info,
-                )
-            )
+    def _draw(self, index: int) -> dict:
+        figure = draw_figure(self.seed, index, self.image_size)
+        image = coco_image(figure, index)
+        image['img_path'] = image['file_name']
+        annotation = coco_annotation(figure, index)
+        info = self.parse_data_info(
+            dict(raw_ann_info=annotation, raw_img_info=image)
         )
-        # a copy: transforms may work in place
-        data_info['img'] = figure.image.copy()
-        return data_info
+        return dict(info, img=figure.image)
 
-    def _index(self, idx: int) -> int:
-        """Number of the figure at a position in the dataset."""
-        return super().get_data_info(idx)['figure']
 
-    def _render(self, index: int) -> Figure:
-        return render_figure(self.seed, index, self.image_size, self.easy)
+def coco_image(figure: Figure, index: int) -> dict:
+    """Return the ``images`` entry of a figure; `index` counts from 0."""
+    height, width = figure.image.shape[:2]
+    number = index + 1  # COCO's tools take the id 0 for "no match"
+    name = f'images/{number:06}.png'
+    return dict(id=number, file_name=name, width=width, height=height)
+
+
+def coco_annotation(figure: Figure, index: int) -> dict:
+    """Return the ``annotations`` entry of a figure."""
+    keypoints = np.column_stack([figure.keypoints, figure.visibility])
+    return dict(
+        id=index + 1,
+        image_id=index + 1,
+        category_id=CATEGORIES[0]['id'],
+        keypoints=keypoints.ravel().tolist(),
+        num_keypoints=len(keypoints),
+        bbox=figure.bbox.tolist(),
+        area=figure.area,
+        iscrowd=0,
+    )
 
 
 def check_figures(num_samples: Any, seed: Any, image_size: Any) -> None:
     """Check the arguments that determine a set of figures.
 
     Raises:
-        ValueError: Names the argument, and what it should be.
+        ValueError: Names the argument, what it is and what it should be.
     """
-    if not _is_integer(num_samples) or num_samples < 1:
-        raise ValueError(
-            f'num_samples must be a positive integer, got {num_samples!r}'
-        )
-    if not _is_integer(seed) or seed < 0:
-        raise ValueError(f'seed must be an integer >= 0, got {seed!r}')
+    for name, value, least in (
+        ('num_samples', num_samples, 1),
+        ('seed', seed, 0),
+    ):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(
+                f'{name} must be an integer >= {least}, got {value!r}'
+            )
     sides = list(image_size) if isinstance(image_size, Sequence) else []
     if len(sides) != 2 or not all(
-        _is_integer(side) and side >= _SMALLEST_SIDE for side in sides
+        isinstance(side, int) and side >= _SMALLEST_SIDE for side in sides
     ):
         raise ValueError(
             'image_size must be (width, height) in px, two integers >= '
             f'{_SMALLEST_SIDE}, got {image_size!r}'
         )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

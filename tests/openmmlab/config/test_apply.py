@@ -369,7 +369,7 @@ SHIFT = 'model = dict(test_cfg=dict(shift_heatmap=False))'
     [
         ('', ['shift_heatmap=False does not fit.*set back to True']),
         # the alignment itself asks for it
-        ("codec = dict(alignment='half_pixel')", []),
+        ("codec['alignment'] = 'half_pixel'", []),
     ],
 )
 def test_a_shift_that_is_set_back(load, messages, codec, warnings):

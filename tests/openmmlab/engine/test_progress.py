@@ -1,4 +1,4 @@
-"""Progress: bars in terminals, few lines in logs."""
+"""Progress: bars in terminals, one line in logs, none of other processes."""
 
 import io
 import re
@@ -6,24 +6,12 @@ import re
 import pytest
 
 from dark_codec.openmmlab.engine import progress
-from dark_codec.openmmlab.engine.progress import LINE_EVERY, Progress, track
+from dark_codec.openmmlab.engine.progress import Progress, track
 
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Seconds that pass when the test says so."""
-    now = [1000.0]
-    monkeypatch.setattr(progress.time, 'monotonic', lambda: now[0])
-
-    def pass_(seconds):
-        now[0] += seconds
-
-    return pass_
 
 
 @pytest.fixture(autouse=True)
@@ -33,57 +21,36 @@ def plain_terminal(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
 
 
-def test_a_log_gets_a_line_every_ten_seconds(clock):
-    log = io.StringIO()
-    for _ in track(range(240), 'Decoding', stream=log):
-        clock(0.5)
-    lines = log.getvalue().splitlines()
-    assert len(lines) == 240 * 0.5 // LINE_EVERY
-    # 20 done, of which the pace is known of 19.5 s
-    assert lines[0] == 'Decoding: 20 of 240 (8%), 0:01:50 left'
-    assert lines[-1] == 'Decoding: 240 of 240 (100%), 0:00:00 left'
-
-
-def test_short_work_says_nothing_in_a_log(clock):
-    log = io.StringIO()
-    for _ in track(range(9), 'Decoding', stream=log):
-        clock(1)
-    assert log.getvalue() == ''
-
-
-def test_what_was_done_before_is_no_pace(clock):
-    """A resumed training has 900 of 1000 steps when it begins."""
-    log = io.StringIO()
-    with Progress('Training', stream=log) as shown:
-        shown.update(900, total=1000)
-        clock(20)
-        shown.update(920, 'loss 0.1', total=1000)
-    line = log.getvalue().strip()
-    assert line == 'Training: 920 of 1000 (92%), 0:01:20 left, loss 0.1'
-
-
-def test_unknown_length(clock):
-    log = io.StringIO()
-    for _ in track(iter(range(3)), 'Reading', stream=log):
-        clock(LINE_EVERY)
-    assert log.getvalue().splitlines()[-1] == 'Reading: 3 done'
+def test_a_log_gets_one_line(capsys):
+    assert [2 * number for number in track(range(240), 'Decoding')][-1] == 478
+    output = capsys.readouterr()
+    assert output.out == '' and '\x1b' not in output.err
+    (line,) = output.err.splitlines()
+    assert line.startswith('Decoding ') and '240/240' in line
 
 
 def test_a_terminal_gets_a_bar():
     terminal = Terminal()
     with Progress('Training', 4, terminal) as shown:
         shown.update(3, 'loss [0.1]')
+        assert shown.done == 3
+        shown.update(4, total=8)
     text = re.sub(r'\x1b\[[\d;?]*[A-Za-z]', '', terminal.getvalue())
-    assert '3/4' in text and '━' in text and 'loss [0.1]' in text
+    assert '4/8' in text and '━' in text
 
 
-def test_a_dumb_terminal_is_a_log(monkeypatch, clock):
-    monkeypatch.setenv('TERM', 'dumb')
-    terminal = Terminal()
-    for _ in track(range(2), 'Decoding', stream=terminal):
-        clock(LINE_EVERY)
-    assert '\x1b' not in terminal.getvalue()
-    assert terminal.getvalue().count('Decoding: ') == 2
+def test_a_note_and_an_unknown_length():
+    log = io.StringIO()
+    with Progress('Reading', stream=log) as shown:
+        shown.advance()
+        shown.update(shown.done, 'file [3]')
+    assert '1/?' in log.getvalue() and 'file [3]' in log.getvalue()
+
+
+def test_other_ranks_are_silent(capsys, monkeypatch):
+    monkeypatch.setattr(progress, 'is_main_process', lambda: False)
+    assert list(track([1, 2], 'Decoding')) == [1, 2]
+    assert capsys.readouterr().err == ''
 
 
 def test_nothing_is_swallowed():
@@ -91,5 +58,5 @@ def test_nothing_is_swallowed():
     items = [object(), None, 0]
     assert list(track(items, 'Passing')) == items
     with pytest.raises(ZeroDivisionError):
-        for item in track([1, 0], 'Dividing', stream=Terminal()):
+        for item in track([1, 0], 'Dividing'):
             1 / item
