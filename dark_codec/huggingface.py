@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .heatmap_decoder import Decoded, HeatmapDecoder, check_heatmaps
+from .functional.coords import Size
+from .heatmap_decoder import HeatmapDecoder, check_heatmaps
 from .registry import DECODERS, SCORES, build_part
 from .scores import KeypointScores
 
@@ -41,12 +42,14 @@ class Parts(NamedTuple):
     """What decodes, and scores, the heatmaps of a processor.
 
     Attributes:
+        family (str): 'ViTPose' or 'Sapiens2'.
         decoder (HeatmapDecoder): The decoder.
         scores (KeypointScores): The score.
         sigma (float): Of the training targets in heatmap px.
         covariance (bool): Whether results have the decoder's covariances.
     """
 
+    family: str
     decoder: HeatmapDecoder
     scores: KeypointScores
     sigma: float
@@ -177,43 +180,48 @@ def _post_process(
     target_sizes: Sizes = None,
 ) -> Results:
     """See :func:`post_process_pose_estimation`."""
-    family = _family(processor)
+    is_vitpose = parts.family == 'ViTPose'
     heatmaps = outputs.heatmaps
     if outputs_flipped is not None:
         heatmaps = (heatmaps + outputs_flipped.heatmaps) / 2
     check_heatmaps(heatmaps)
+    batch, keypoints, height, width = heatmaps.shape
     people = [box for image in boxes for box in image]
-    if len(people) != len(heatmaps):
+    if len(people) != batch:
         raise ValueError(
-            f'outputs has heatmaps of {len(heatmaps)} people, but boxes has '
+            f'outputs has heatmaps of {batch} people, but boxes has '
             f'{len(people)} boxes; pass the boxes that the processor was given'
         )
-    if family == 'ViTPose' and source_sizes is not None:
+    if is_vitpose and source_sizes is not None:
         raise TypeError("ViTPose's processor takes no source_sizes")
-    if family == 'ViTPose':
-        device = torch.device('cpu')
-        factors = _sizes(target_sizes, len(people), 'target_sizes')
+    if is_vitpose:
+        factors = _sizes(target_sizes, batch, 'target_sizes')
     else:
-        device = heatmaps.device
         factors = _image_factors(source_sizes, target_sizes, boxes)
-
-    decoded = _decode(parts, heatmaps, device)
-    frame_of = _vitpose_frame if family == 'ViTPose' else _sapiens2_frame
+    frame_of = _vitpose_frame if is_vitpose else _sapiens2_frame
     frames = [
-        frame_of(box, factor, processor.size, heatmaps.shape)
+        frame_of(box, factor, processor.size, (width, height))
         for box, factor in zip(people, factors)
     ]
-    # one copy to the device
-    numbers = torch.tensor(frames, dtype=torch.float32, device=device)
-    scale, offset, bbox = numbers.view(-1, 1, 8).split([2, 2, 4], 2)
+
+    # One copy to the host: on so few numbers each call of torch takes several
+    # times as long as numpy's.
+    table = parts.decoder.decode_table(heatmaps).numpy(force=True)
+    numbers = np.array(frames, np.float32).reshape(batch, 1, 8)
+    scale, offset = numbers[..., :2], numbers[..., 2:4]
+    points = table[:, :2].reshape(batch, keypoints, 2)
     values = dict(
-        keypoints=torch.addcmul(offset, decoded.points, scale),
-        scores=decoded.scores,
+        keypoints=points * scale + offset,
+        scores=parts.scores.of_table(
+            table, (batch, keypoints), (width, height), parts.sigma
+        ),
     )
-    if decoded.covariance is not None:
+    if parts.covariance and table.shape[1] == 8:
+        covariance = table[:, 4:].reshape(batch, keypoints, 2, 2)
         sides = scale[..., None] * scale[..., None, :]
-        values['covariance'] = decoded.covariance * sides
-    return _results(values, bbox[:, 0], boxes, threshold)
+        values['covariance'] = covariance * sides
+    device = torch.device('cpu') if is_vitpose else heatmaps.device
+    return _results(values, numbers[:, 0, 4:], boxes, threshold, device)
 
 
 def _family(processor: Any) -> str:
@@ -262,17 +270,7 @@ def _build(
         if needed:
             cfg = dict(cfg, covariance=True)
         built = build_part(DECODERS, cfg, 'decoder', sigma)
-    return Parts(built, score, sigma, covariance or is_built)
-
-
-def _decode(parts: Parts, heatmaps: Tensor, device: torch.device) -> Decoded:
-    """Decode on the heatmaps' device, and move the result in one copy."""
-    table = parts.decoder.decode_table(heatmaps).to(device)
-    batch, keypoints, height, width = heatmaps.shape
-    decoded = Decoded.from_table(table, (batch, keypoints))
-    scores = parts.scores(decoded, (width, height), parts.sigma)
-    covariance = decoded.covariance if parts.covariance else None
-    return decoded._replace(scores=scores, covariance=covariance)
+    return Parts(family, built, score, sigma, covariance or is_built)
 
 
 def _crop(
@@ -301,23 +299,25 @@ def _crop(
 
 
 def _vitpose_frame(
-    box: Any, factor: Pair, size: Any, shape: torch.Size
+    box: Any, factor: Pair, size: Any, heatmap_size: Size
 ) -> tuple[float, ...]:
     (fx, fy), (x, y, w, h) = factor, map(float, box[:4])
     x, y, w, h = _crop(x * fx, y * fy, w * fx, h * fy, size)
     # as transformers has it: the middle, and a 200th of the crop from there
     u, v = x + w / 2, y + h / 2
     bbox = u, v, u + w / 200 - 1, v + h / 200 - 1
-    return w / (shape[3] - 1), h / (shape[2] - 1), x, y, *bbox
+    width, height = heatmap_size
+    return w / (width - 1), h / (height - 1), x, y, *bbox
 
 
 def _sapiens2_frame(
-    box: Any, factor: Pair, size: Any, shape: torch.Size
+    box: Any, factor: Pair, size: Any, heatmap_size: Size
 ) -> tuple[float, ...]:
     (fx, fy), (left, top, w, h) = factor, map(float, box[:4])
     bbox = left * fx, top * fy, (left + w) * fx, (top + h) * fy
     x, y, w, h = _crop(left, top, w, h, size)
-    scale = w / (shape[3] - 1) * fx, h / (shape[2] - 1) * fy
+    width, height = heatmap_size
+    scale = w / (width - 1) * fx, h / (height - 1) * fy
     return *scale, x * fx, y * fy, *bbox
 
 
@@ -347,22 +347,32 @@ def _image_factors(source: Sizes, target: Sizes, boxes: Any) -> list[Pair]:
 
 
 def _results(
-    values: dict[str, Tensor], bbox: Tensor, boxes: Any, threshold: Any
+    values: dict[str, np.ndarray],
+    bbox: np.ndarray,
+    boxes: Any,
+    threshold: float | None,
+    device: torch.device,
 ) -> Results:
-    """Sort (B, ...) values by images and people, as transformers does."""
-    labels = torch.arange(values['scores'].shape[1], device=bbox.device)
-    people = iter(zip(bbox, *values.values()))
-    results: Results = []
-    for image in boxes:
-        results.append([])
-        for _ in image:
-            corners, *row = next(people)
-            person = dict(zip(values, row), labels=labels)
-            if threshold is not None:
-                keep = person['scores'] > threshold
-                person = {key: value[keep] for key, value in person.items()}
-            results[-1].append(dict(person, bbox=corners))
-    return results
+    """Sort (B, K, ...) values by images and people, as transformers does."""
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    batch, keypoints = values['scores'].shape
+    if threshold is None:
+        labels = torch.arange(keypoints, device=device)
+        columns = {k: tensor(value).unbind() for k, value in values.items()}
+        columns['labels'] = (labels,) * batch
+    else:
+        kept = values['scores'] > threshold
+        counts = kept.sum(1).tolist()
+        values['labels'] = np.broadcast_to(np.arange(keypoints), kept.shape)
+        columns = {
+            k: tensor(value[kept]).split(counts) for k, value in values.items()
+        }
+    columns['bbox'] = tensor(bbox).unbind()
+    people = (dict(zip(columns, row)) for row in zip(*columns.values()))
+    return [[next(people) for _ in image] for image in boxes]
 
 
 def _subclass(kind: type, parts: Parts) -> type:

@@ -141,7 +141,7 @@ def check_command(words, monkeypatch):
             path.read_text() for path in (ROOT / script).parent.glob('*.py')
         )
     if launched := re.search(r'\b(train|test)\.py', known):
-        known += (ROOT / 'dark_codec/cli/arguments.py').read_text()
+        known += (ROOT / 'tools/_arguments.py').read_text()
         known += (ROOT / 'tools' / launched[0]).read_text()
     for word in arguments:
         option = word.partition('=')[0]

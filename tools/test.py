@@ -2,42 +2,22 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.fileio import dump
-from mmengine.runner import Runner
-
-from dark_codec.cli import (
-    UserError,
-    add_common_arguments,
-    check_annotations,
-    check_output,
-    enable_hook,
-    explain_downloads,
-    load_config,
-    prepare,
-    run_tool,
-)
-
-METRIC_SUFFIXES = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
-PICKLE_SUFFIXES = ('.pkl', '.pickle')
+from _arguments import add_common_arguments
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Test a pose model')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out',
-        help='file for the metrics: ' + ', '.join(METRIC_SUFFIXES),
+        help='file for the metrics: .json, .yaml, .yml, .pkl or .pickle',
     )
     parser.add_argument(
         '--dump',
-        help='file for the predictions: ' + ', '.join(PICKLE_SUFFIXES),
+        help='file for the predictions: .pkl or .pickle',
     )
     parser.add_argument(
         '--badcase',
@@ -48,63 +28,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> None:
-    """Merge the arguments of testing into the config, in place."""
-    cfg.load_from = args.checkpoint
-    show = args.show and not args.badcase
-    if show or args.show_dir is not None:
-        hook = enable_hook(cfg, 'visualization', show, args)
-        hook.out_dir = args.show_dir
-    evaluators = cfg.get('test_evaluator') or []
-    if not isinstance(evaluators, (list, tuple)):
-        evaluators = [evaluators]
-    if args.badcase:
-        _enable_badcase(cfg, list(evaluators), args)
-    if args.dump is not None:
-        dump_results = dict(type='DumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = [*evaluators, dump_results]
-
-
-def _enable_badcase(
-    cfg: Config, evaluators: list, args: argparse.Namespace
-) -> None:
-    """Switch on the hook that picks out bad cases, by loss or by metric."""
-    hook = enable_hook(cfg, 'badcase', args.show, args)
-    if hook.get('metric'):
-        return
-    if hook.get('metric_type', 'loss') == 'loss':
-        hook.metric = cfg.model.head.loss
-    elif len(evaluators) == 1:
-        hook.metric = evaluators[0]
-    else:
-        raise UserError(
-            f'--badcase: the config has {len(evaluators)} metrics; say by '
-            'which to judge in default_hooks.badcase.metric'
-        )
-
-
-def _plain(metric: Any) -> Any:
-    """Turn numpy's scalars into Python's, which every format can hold."""
-    return metric.item() if isinstance(metric, np.generic) else metric
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Test."""
     args = parse_args(argv)
-    cfg = load_config(args)
-    if args.out is not None:
-        check_output('--out', args.out, METRIC_SUFFIXES)
-    if args.dump is not None:
-        check_output('--dump', args.dump, PICKLE_SUFFIXES)
-    merge_args(cfg, args)
-    prepare(cfg, ('test',))
-    runner = Runner.from_cfg(cfg)
-    check_annotations(runner, ('test',))
-    with explain_downloads(cfg):
-        metrics = runner.test()
-    if args.out is not None and is_main_process():
-        dump({name: _plain(m) for name, m in metrics.items()}, args.out)
+    # late: --help needs none of it
+    from dark_codec.cli.test import test
+
+    test(args)
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)

@@ -2,12 +2,7 @@
 
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import warn_of_another_codec
-from .arguments import (
-    add_cfg_options,
-    add_common_arguments,
-    add_run_arguments,
-    parse_cfg_options,
-)
+from .arguments import add_cfg_options, parse_cfg_options
 from .checks import (
     check_annotations,
     check_checkpoint,
@@ -30,8 +25,6 @@ from .tool import run_tool
 __all__ = [
     'UserError',
     'add_cfg_options',
-    'add_common_arguments',
-    'add_run_arguments',
     'carry_codec',
     'check_annotations',
     'check_checkpoint',

@@ -386,7 +386,9 @@ def check_annotations(runner: Runner, loops: Sequence[str]) -> None:
             keypoints = dataset.get_data_info(0).get('keypoints')
             if keypoints is None:
                 continue
-            found, known = keypoints.shape[-2], len(dataset.metainfo['sigmas'])
+            # not the sigmas, of which MMPose's WFLW has none
+            found = keypoints.shape[-2]
+            known = dataset.metainfo['num_keypoints']
             if channels not in (None, found):
                 raise UserError(
                     f'model.head.out_channels = {channels}, but the people '

@@ -27,12 +27,13 @@ from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.report import markdown
 from dark_codec.cli import (
     UserError,
-    add_common_arguments,
     load_config,
+    parse_cfg_options,
     prepare,
 )
 from projects.benchmarks.cases import KERNELS
 from projects.benchmarks.methods import MSRAHeatmap
+from tools._arguments import add_common_arguments
 
 WAITING = 'waiting for data'
 
@@ -138,6 +139,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
 
 def build(args: argparse.Namespace) -> Runner:
     """Make the runner as tools/test.py does."""
+    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     prepare(cfg, ('test',))

@@ -48,9 +48,12 @@ def done(coco_run, data_root, tmp_path_factory):
 
 
 def rows(printed):
-    """Numbers by decoder."""
-    cells = [r.split('|')[1:-1] for r in printed.splitlines() if r[:1] == '|']
-    return {r[0].strip(): [float(x) for x in r[1:]] for r in cells[2:]}
+    """Numbers by decoder, of the table of decoders in a text."""
+    table = re.search(
+        r'^\| decoder .*\n\|[-: |]+\n((?:\|.*\n)+)', printed, re.M
+    )
+    cells = [row.split('|')[1:-1] for row in table[1].splitlines()]
+    return {r[0].strip(): [float(x) for x in r[1:]] for r in cells}
 
 
 @pytest.mark.parametrize('name', ['targets.jpg', 'decoders.png'])

@@ -8,13 +8,13 @@ from tiny_run import TOOLS, environment
 
 FILES = [
     file.relative_to(TOOLS).as_posix()
-    for folder in ('analysis_tools', 'visualization')
-    for file in sorted((TOOLS / folder).glob('*.py'))
+    for file in sorted(TOOLS.rglob('[!_]*.py'))
 ]
 # torch alone takes seconds; what is not known must not wait for it either
 RUN = """
-import runpy, sys
+import os, runpy, sys
 del sys.argv[0]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
 try:
     runpy.run_path(sys.argv[0], run_name='__main__')
 finally:

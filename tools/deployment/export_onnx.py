@@ -8,19 +8,9 @@ PyTorch. docs/deploy.md tells how to use it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-
-import torch
-from mmengine.utils import digit_version
-
-from dark_codec.cli import (
-    UserError,
-    add_cfg_options,
-    check_output,
-    read_config,
-    run_tool,
-)
 
 # The first whose exporter gives dynamic dimensions their names
 # (https://github.com/pytorch/pytorch/pull/146321)
@@ -28,7 +18,7 @@ OLDEST_TORCH = '2.7'
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Export a model with its decoder to ONNX'
@@ -63,8 +53,13 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='export the decoder alone, which takes heatmaps',
     )
-    add_cfg_options(parser)
-    args = parser.parse_args()
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
+    args = parser.parse_args(argv)
     if not args.decoder_only and args.checkpoint is None:
         parser.error('a checkpoint is needed, except with --decoder-only')
     for name in ('checkpoint', 'flip', 'heatmaps', 'uint8'):
@@ -76,6 +71,11 @@ def parse_args() -> argparse.Namespace:
 
 def check_versions() -> None:
     """Refuse where torch is too old, or a package is missing."""
+    import torch
+    from mmengine.utils import digit_version
+
+    from dark_codec.cli import UserError
+
     if digit_version(torch.__version__) < digit_version(OLDEST_TORCH):
         raise UserError(
             f'the export needs torch {OLDEST_TORCH} or newer, this is '
@@ -89,14 +89,22 @@ def check_versions() -> None:
         )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Export, check, and say what was written."""
-    args = parse_args()
+    args = parse_args(argv)
+    # late: --help needs none of it
+    from dark_codec.cli import (
+        UserError,
+        check_output,
+        parse_cfg_options,
+        read_config,
+    )
+
     check_versions()
     # needs the packages that have just been looked for
     from dark_codec.cli import export
 
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
     check_output('--out', args.out, ('.onnx',))
     settings = export.codec_settings(cfg, args.decoder)
     codec = export.build_codec(settings)
@@ -125,4 +133,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    parse_args()  # before the imports, which take seconds
+    from dark_codec.cli import run_tool
+
     run_tool(main)
