@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -253,7 +253,7 @@ def intervals(
     return found
 
 
-def paired(same: list[Resampler], images: np.ndarray) -> np.ndarray:
+def paired(same: Sequence[Resampler], images: np.ndarray) -> np.ndarray:
     """Compute a metric for each decoder on the same images.
 
     Args:

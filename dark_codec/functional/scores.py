@@ -15,6 +15,12 @@ for a keypoint that is not there. Its expectation is the same integral again:
 
     E[OKS] = p / sqrt(det(1 + C / t^2)).
 
+More than one keypoint there cannot be. Where p > 1 the map is wider than its
+height allows (tails, smoothing at a border); the height is the surer of the
+two, and C shrinks to the k C of mass 1:
+
+    a^2 det(1 + k C / s^2) = 1.
+
 For t = s that is a: the height of a peak is the expected OKS of a keypoint
 whose tolerance happens to be the sigma of the targets, and of no other.
 
@@ -96,7 +102,12 @@ def expected_oks(
     square = _highest_pixel(points, heatmap_size, inverse) / sigma**2
     peak = height.clamp(min=0) * (0.5 * square).exp()
     present = (peak * (larger * smaller).sqrt()).clamp(max=1)
-    share = spread * sigma**2 / (tolerance * tolerance)
+    # k, above 1 where the mass is below; in the form that bears det C = 0
+    trace, det = larger + smaller - 2, (larger - 1) * (smaller - 1)
+    excess = (peak.clamp(min=1e-6) ** -2 - 1).clamp(min=0)
+    root = (trace * trace + 4 * det * excess).sqrt()
+    allowed = (2 * excess / (trace + root).clamp(min=1e-12)).clamp(max=1)
+    share = allowed * spread * sigma**2 / (tolerance * tolerance)
     product = (1 + (larger - 1) * share) * (1 + (smaller - 1) * share)
     return torch.where(known, present / product.sqrt(), height.clamp(0, 1))
 

@@ -36,12 +36,30 @@ def oracle(height, covariance, point, sigma, tolerance, spread=1.0):
         return min(height, 1.0)
     variances, axes = np.linalg.eigh(covariance)
     s = axes @ np.diag(np.maximum(variances, sigma**2)) @ axes.T
-    error = spread * (s - sigma**2 * np.eye(2))
+    error = s - sigma**2 * np.eye(2)
     below = highest_pixel(point, np.linalg.inv(s), SIZE)
     peak = height * math.exp(below)
-    present = min(peak * math.sqrt(np.linalg.det(s)) / sigma**2, 1.0)
-    ratio = np.eye(2) + error / tolerance**2
-    return present / math.sqrt(np.linalg.det(ratio))
+    share = allowed(peak, error / sigma**2)
+    present = peak * volume(share * error / sigma**2)
+    return min(present, 1.0) / volume(share * spread * error / tolerance**2)
+
+
+def volume(ratio):
+    return math.sqrt(np.linalg.det(np.eye(2) + ratio))
+
+
+def allowed(peak, ratio):
+    """Largest share of the error that a mass of 1 allows, by bisection."""
+    if peak >= 1:
+        return 0.0
+    low, high = 0.0, 1.0
+    if peak * volume(ratio) <= 1:
+        return high
+    for _ in range(60):
+        middle = (low + high) / 2
+        fits = peak * volume(middle * ratio) <= 1
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def rotation(angle):

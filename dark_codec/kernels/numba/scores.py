@@ -64,7 +64,12 @@ def oks_kernel() -> Any:
             peak = max(row[2], 0) * exp(0.5 * square * unit)
             present = min(peak * sqrt(larger * smaller), 1)
             t = tolerance[number % len(tolerance)]
-            share = spread / (unit * t * t)
+            # the share of C that a mass of 1 allows
+            trace, det = larger + smaller - 2, (larger - 1) * (smaller - 1)
+            excess = max(max(peak, 1e-6) ** -2 - 1, 0)
+            root = sqrt(trace * trace + 4 * det * excess)
+            allowed = min(2 * excess / max(trace + root, 1e-12), 1)
+            share = allowed * spread / (unit * t * t)
             product = 1 + (larger - 1) * share
             product *= 1 + (smaller - 1) * share
             scores[number] = present / sqrt(product)
