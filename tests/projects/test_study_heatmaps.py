@@ -18,7 +18,7 @@ from projects.decoder_study.maps import (
 )
 from projects.decoder_study.models import inside, judge
 from projects.decoder_study.scores import score
-from projects.shared_data import Maps, load
+from projects.shared_data import REAL_HEATMAPS, Maps, load
 
 _ROOT = Path(__file__).parents[2]
 _STUDY = _ROOT / 'projects' / 'decoder_study'
@@ -31,9 +31,8 @@ def _run(*args, **environment):
 
 
 @pytest.fixture(scope='module')
-def arrays(data_root):
-    archive = data_root / 'heatmaps' / 'lsp_test_first250_coco12.npz'
-    with np.load(archive) as arrays:
+def arrays():
+    with np.load(REAL_HEATMAPS) as arrays:
         return dict(arrays)
 
 
@@ -100,9 +99,13 @@ def test_command_writes_tables_and_figures(out):
     assert sorted(linked) == sorted(path.name for path in images.iterdir())
 
 
-def test_page_in_the_repository_is_up_to_date(arrays):
+def test_page_in_the_repository_is_up_to_date(data_root):
     from dark_codec import GaussianFitDecoder, TaylorDecoder
 
+    # all that the page rests on
+    archive = data_root / 'heatmaps' / 'lsp_test_first250_coco12.npz'
+    with np.load(archive) as file:
+        arrays = dict(file)
     page = (_STUDY / 'README.md').read_text()
     table = _table(page, 'plain-scores')
     heatmaps = torch.from_numpy(arrays['heatmaps'].astype(np.float32))
@@ -121,7 +124,7 @@ def test_page_in_the_repository_is_up_to_date(arrays):
 
 
 def test_absent_data_is_a_clear_error(tmp_path):
-    run = _run(DARK_CODEC_DATA=str(tmp_path))
+    run = _run('--data', tmp_path / 'none.npz')
     assert run.returncode == 1
     assert 'Traceback' not in run.stderr
     assert f'error: no heatmaps in {tmp_path}' in run.stderr
@@ -280,5 +283,5 @@ def test_page_needs_a_place_for_each_table():
     assert fill(page, dict(a='new')) == (
         '# A\n<!-- table a -->\n\nnew\n\n<!-- end -->\ntext\n'
     )
-    with pytest.raises(ValueError, match=r"one place for each of \['b'\]"):
+    with pytest.raises(ValueError, match=r"one block for each of \['b'\]"):
         fill(page, dict(b='new'))

@@ -33,11 +33,13 @@ class Progress(progress.Progress):
         total: int | None = None,
         stream: TextIO | None = None,
     ) -> None:
+        console = Console(file=sys.stderr if stream is None else stream)
+        columns = super().get_default_columns()
         super().__init__(
-            *super().get_default_columns(),
+            *(columns if console.is_terminal else columns[:1]),
             progress.MofNCompleteColumn(),
             progress.TextColumn('{task.fields[note]}', markup=False),
-            console=Console(file=sys.stderr if stream is None else stream),
+            console=console,
             # print above the bar, but leave a redirected stdout alone
             redirect_stdout=sys.stdout.isatty(),
             disable=not is_main_process(),

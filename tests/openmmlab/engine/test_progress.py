@@ -27,6 +27,7 @@ def test_a_log_gets_one_line(capsys):
     assert output.out == '' and '\x1b' not in output.err
     (line,) = output.err.splitlines()
     assert line.startswith('Decoding ') and '240/240' in line
+    assert '━' not in line
 
 
 def test_a_terminal_gets_a_bar():
