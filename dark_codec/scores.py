@@ -116,7 +116,7 @@ class ExpectedOKS(KeypointScores):
         area (float): The person's area as a share of the crop's. Defaults to
             0.22, which was measured on COCO with MMPose's padding of 1.25.
         spread (float): The share of the heatmap's spread, beyond that of the
-            training targets, that is error of the keypoint. Defaults to 0.7.
+            training targets, that is error of the keypoint. Defaults to 0.6.
 
     Raises:
         TypeError: If ``sigmas`` is no list of numbers.
@@ -130,7 +130,7 @@ class ExpectedOKS(KeypointScores):
         self,
         sigmas: Sequence[float] | str | None = None,
         area: float = 0.22,
-        spread: float = 0.7,
+        spread: float = 0.6,
     ) -> None:
         self.sigmas = _checked_sigmas(sigmas)
         if not 0 < area <= 1:
