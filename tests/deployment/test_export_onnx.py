@@ -24,6 +24,7 @@ from onnxruntime import InferenceSession
 from tiny_run import TOOLS, call, refused, write_config
 
 from dark_codec import DARKCodec, apply_codec
+from dark_codec.cli import run_tool
 from dark_codec.deployment import (
     ExportedDecoder,
     MismatchError,
@@ -214,7 +215,7 @@ def run(monkeypatch, cwd, *arguments):
     monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *map(str, arguments)])
     from tools.deployment import export_onnx as tool
 
-    tool.run_tool(tool.main)
+    run_tool(tool.main)
 
 
 def test_a_decoder_for_an_existing_model(tmp_path, monkeypatch, rng):

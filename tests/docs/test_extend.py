@@ -25,7 +25,7 @@ def my_parts(tmp_path, monkeypatch):
     """The page's module; what it registers is forgotten afterwards."""
     for registry in (DECODERS, ENCODERS):
         known = dict(registry.module_dict)
-        monkeypatch.setattr(registry, '_module_dict', known)
+        monkeypatch.setattr(registry, 'module_dict', known)
     monkeypatch.setitem(ALIGNMENTS, 'pixel_block', None)
     parts = [
         block.text

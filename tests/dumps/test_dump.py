@@ -271,7 +271,7 @@ def test_refusals(folder, options, files, expected):
 
 
 def test_the_benchmark_measures_what_it_wrote(tmp_path):
-    tool = ['-m', 'projects.benchmarks.benchmark_dump', '--people=300']
+    tool = ['-m', 'projects.benchmarks', 'dump', '--people=300']
     for _ in ('writes', 'measures'):
         result = subprocess.run(
             [sys.executable, *tool, '--out', tmp_path / 'bench'],

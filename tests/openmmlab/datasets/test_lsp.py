@@ -15,7 +15,7 @@ from tiny_run import call
 
 from dark_codec.openmmlab.datasets import LSPDataset
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONVERTER = ROOT / 'tools' / 'dataset_converters' / 'lsp2coco.py'
 
 

@@ -17,7 +17,7 @@ from tiny_run import save_weights, write_config, write_data
 
 from dark_codec.openmmlab.engine import interruption
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 START = f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(Path(interruption.__file__).parent)!r})

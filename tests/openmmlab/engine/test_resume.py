@@ -18,7 +18,7 @@ from dark_codec.openmmlab.engine import (
     find_other_checkpoint,
 )
 
-MMENGINE = Path(__file__).parents[1] / 'mmengine_runner.py'
+MMENGINE = Path(__file__).parents[2] / 'mmengine_runner.py'
 # Each with the signal that it dies by.
 MOMENTS = {
     'half': signal.SIGXFSZ,
