@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dark_codec.analysis.prediction import DARK, DECODERS, Prediction
 from dark_codec.analysis.visualization import (
     COLORS,
-    MARKERS,
     draw_heatmap,
     draw_picture,
     draw_skeleton,
@@ -22,6 +20,7 @@ from dark_codec.analysis.visualization import (
 from dark_codec.functional import input_to_heatmap
 from dark_codec.functional.encode import QUANTISERS, quantise_points
 from dark_codec.openmmlab.engine.logs import read_scalars
+from projects.quantisation_figure import draw_quantisation_errors
 
 from .scores import Score
 
@@ -47,7 +46,7 @@ def draw_all(
     for name, figure in (
         ('predictions', draw_predictions(prediction, points[DARK])),
         ('modulation', draw_modulation(prediction, points)),
-        ('quantisation', draw_quantisation_errors(_in_heatmap(prediction))),
+        ('quantisation', _draw_quantisation(_in_heatmap(prediction))),
         ('curve', draw_curve(training)),
     ):
         figure.savefig(folder / f'{name}.png', dpi=100)
@@ -134,70 +133,17 @@ def draw_modulation(
     return figure
 
 
-def draw_quantisation_errors(truth: np.ndarray) -> Figure:
-    """Draw one quantised keypoint (the paper's Fig. 4), and all errors.
-
-    Args:
-        truth (np.ndarray): Keypoints in heatmap px, (I, K, 2).
-    """
+def _draw_quantisation(truth: np.ndarray) -> Figure:
+    """Draw the paper's Fig. 4 for keypoints in heatmap px, (I, K, 2)."""
     points = torch.from_numpy(truth.reshape(-1, 2))
     errors = {
         name: np.linalg.norm(quantise_points(points, name) - points, axis=1)
         for name in QUANTISERS
     }
     middle = np.abs(errors['floor'] - np.median(errors['floor'])).argmin()
-    figure = Figure(figsize=(11, 4.8), layout='constrained')
-    one, every = figure.subplots(1, 2)
-    _draw_quantisation(one, points[middle])
-    one.legend(loc='upper left', bbox_to_anchor=(0, -0.12), ncols=2)
-    one.set_title('The keypoint with the median error of floor')
-    bins = np.linspace(0, max(values.max() for values in errors.values()), 40)
-    styles = zip(COLORS, ('-', '--', ':'))
-    for (color, style), (name, values) in zip(styles, errors.items()):
-        every.hist(
-            values,
-            bins,
-            density=True,
-            histtype='step',
-            color=color,
-            linestyle=style,
-            linewidth=2,
-            label=f'{name}: mean {values.mean():.2f} px',
-        )
-    every.axvline(0, color='black', linewidth=2, label='unbiased: 0 px')
-    every.set_title(f'All {len(points)} keypoints of the test figures')
-    every.set_xlabel('quantisation error (heatmap px)')
-    every.set_ylabel('density (1 / px)')
-    every.legend()
-    return figure
-
-
-def _draw_quantisation(ax: Axes, point: torch.Tensor) -> None:
-    """Draw the pixels to which the quantisers move a point, heatmap px."""
-    for i, name in enumerate(QUANTISERS):
-        moved = quantise_points(point, name)
-        error = torch.linalg.vector_norm(moved - point)
-        ax.annotate(
-            '',
-            moved.tolist(),
-            point.tolist(),
-            arrowprops=dict(arrowstyle='->', color=COLORS[i], linewidth=2),
-        )
-        ax.plot(
-            *moved.tolist(),
-            linestyle='',
-            marker=MARKERS[i],
-            markersize=15 - 4 * i,
-            color=COLORS[i],
-            label=f'{name}: off by {error:.2f} px',
-        )
-    ax.plot(*point.tolist(), 'k*', markersize=15, label='keypoint (unbiased)')
-    left, top = point.floor().tolist()
-    ax.set(xlim=(left - 1.5, left + 2.5), ylim=(top + 2.5, top - 1.5))
-    ax.set(xticks=np.arange(left - 1, left + 3))
-    ax.set(yticks=np.arange(top - 1, top + 3), aspect='equal')
-    ax.grid(True, color='0.8')
-    ax.set(xlabel='x (heatmap px)', ylabel='y (heatmap px)')
+    return draw_quantisation_errors(
+        points[middle].tolist(), errors, 'test figures', 'heatmap px'
+    )
 
 
 def draw_curve(training: Path) -> Figure:

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from dark_codec.analysis.prediction import DECODERS as SHOWN
 from dark_codec.analysis.prediction import Prediction, redecode
 from dark_codec.analysis.visualization import COLORS, MARKERS, draw_skeleton
+from projects.quantisation_figure import draw_quantisation_errors
 
 from .comparisons import ENCODING_TABLES
 from .evaluation import DECODERS, Decoded, load, predict_run
 from .examples import choose_examples
-from .paper_figures import draw_modulation, draw_quantisation_errors
+from .paper_figures import draw_modulation
 from .quantisation import median_keypoint, quantisation_errors
 from .results import DECODED, last_checkpoint
 from .runs import ENCODINGS, Run, converged
@@ -106,6 +107,8 @@ def _draw_photographs(
         quantisation=draw_quantisation_errors(
             median_keypoint(labels, codec),
             quantisation_errors(labels, codec),
+            'test photographs',
+            'input px',
         ),
         examples=draw_examples(dark, points, others, found.all(1)),
     )
