@@ -2,7 +2,7 @@
 
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import warn_of_another_codec
-from .arguments import add_cfg_options, parse_cfg_options
+from .arguments import add_cfg_options
 from .checks import (
     check_annotations,
     check_checkpoint,
@@ -36,7 +36,6 @@ __all__ = [
     'explain_downloads',
     'head_decoder',
     'load_config',
-    'parse_cfg_options',
     'prepare',
     'read_config',
     'run_tool',

@@ -9,44 +9,24 @@ from mmengine.config import DictAction
 from .errors import UserError
 
 
-class _KeyValuePairs(DictAction):
-    """MMEngine's action, but a pair without "=" is a parser error."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        for pair in values:
-            if '=' not in pair:
-                parser.error(f'{option_string}: key=value expected: {pair!r}')
-        super().__call__(parser, namespace, values, option_string)
-
-
-def add_cfg_options(
-    parser: argparse.ArgumentParser, of: str = 'the config'
-) -> None:
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``, as MMPose's tools have it.
 
-    Args:
-        parser: Parser of a tool.
-        of: What the settings belong to, for the help.
+    What it gives is parsed by :func:`parse_cfg_options`.
     """
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_KeyValuePairs,
-        help=f'settings that replace those of {of}, as key=value; '
-        'lists as key="[a,b]" or key=a,b, without blanks',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config; lists as '
+        'key="[a,b]" or key=a,b, without blanks',
     )
 
 
 def parse_cfg_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Parse the values of ``--cfg-options``, as MMEngine's action does.
 
-    For tools that read their command line before anything is imported.
+    Tools read their command line before MMEngine is imported.
 
     Args:
         pairs: Such as ``['codec.sigma=2']``; None for no option.

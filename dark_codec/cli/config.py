@@ -14,12 +14,14 @@ from mmengine.config import Config
 from ..openmmlab.compat import prepare_distributed
 from ..openmmlab.config import apply_codec, concerns_dark
 from ..openmmlab.engine import warn_of_another_codec
+from .arguments import parse_cfg_options
 from .checks import check_checkpoint, check_run
 from .errors import UserError
 
 
-def read_config(path: str, options: dict | None = None) -> Config:
+def read_config(path: str, pairs: Sequence[str] | None = None) -> Config:
     """Read a config file, and merge ``--cfg-options`` into it."""
+    options = parse_cfg_options(pairs)
     if not os.path.isfile(path):
         raise UserError(f'the config {path} does not exist')
     try:
@@ -34,7 +36,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
     ) as error:
         raise UserError(f'cannot read {path}: {_plainly(error)}') from error
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(options)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'--cfg-options: {error}') from error
     return cfg

@@ -9,7 +9,6 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import dump
 from mmengine.runner import Runner
 
-from .arguments import parse_cfg_options
 from .checks import check_annotations, check_output, explain_downloads
 from .config import enable_hook, load_config, prepare
 from .errors import UserError
@@ -20,7 +19,6 @@ PICKLE_SUFFIXES = ('.pkl', '.pickle')
 
 def test(args: argparse.Namespace) -> None:
     """Test as the command line says."""
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     if args.out is not None:
         check_output('--out', args.out, METRIC_SUFFIXES)

@@ -13,7 +13,6 @@ from mmengine.runner import Runner
 
 from ..openmmlab import tool_path
 from ..openmmlab.engine import find_other_checkpoint
-from .arguments import parse_cfg_options
 from .checks import check_annotations, explain_downloads
 from .config import enable_hook, load_config, prepare
 from .errors import UserError
@@ -21,7 +20,6 @@ from .errors import UserError
 
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says."""
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     merge_args(cfg, args)
     protect_checkpoints(cfg)

@@ -28,7 +28,6 @@ from dark_codec.analysis.report import markdown
 from dark_codec.cli import (
     UserError,
     load_config,
-    parse_cfg_options,
     prepare,
 )
 from projects.benchmarks.cases import KERNELS
@@ -139,7 +138,6 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
 
 def build(args: argparse.Namespace) -> Runner:
     """Make the runner as tools/test.py does."""
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     prepare(cfg, ('test',))

@@ -99,14 +99,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_folder,
         explain_downloads,
         load_config,
-        parse_cfg_options,
         prepare,
     )
     from dark_codec.dumps.format import DumpError
     from dark_codec.dumps.reader import HeatmapDump
     from dark_codec.dumps.run import dump_heatmaps, hash_config, plan_dump
 
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     config_hash = hash_config(cfg)

@@ -96,7 +96,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dark_codec.cli import (
         UserError,
         check_output,
-        parse_cfg_options,
         read_config,
     )
 
@@ -104,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # needs the packages that have just been looked for
     from dark_codec.cli import export
 
-    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
+    cfg = read_config(args.config, args.cfg_options)
     check_output('--out', args.out, ('.onnx',))
     settings = export.codec_settings(cfg, args.decoder)
     codec = export.build_codec(settings)

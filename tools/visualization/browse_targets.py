@@ -191,14 +191,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from dark_codec.cli import (
         head_decoder,
-        parse_cfg_options,
         prepare,
         read_config,
     )
     from dark_codec.cli.pictures import check_picture, save_picture
     from dark_codec.openmmlab.config import alignment_of
 
-    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
+    cfg = read_config(args.config, args.cfg_options)
     check_picture(args.out)
     prepare(cfg, ('train',))
     # what does not know its scope is MMPose's

@@ -266,14 +266,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         carry_codec,
         check_checkpoint,
         head_decoder,
-        parse_cfg_options,
         prepare,
         read_config,
         warn_of_another_codec,
     )
     from dark_codec.cli.pictures import check_picture, save_picture
 
-    cfg = read_config(args.config, parse_cfg_options(args.cfg_options))
+    cfg = read_config(args.config, args.cfg_options)
     checkpoint = check_checkpoint(args.checkpoint)
     check_picture(args.out)
     if args.image is None:
