@@ -63,7 +63,7 @@ def render_table(scores: dict[str, Score]) -> str:
                 *(f'{100 * score.metrics[key]:.1f}' for key in heads[1:3]),
                 f'**{error}**' if name in winners else error,
                 *(
-                    str(gain(scores, name, other)) if number > i else ''
+                    gain(scores, name, other).text(2) if number > i else ''
                     for i, other in enumerate(_BASELINES)
                 ),
             ]

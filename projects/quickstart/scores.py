@@ -5,22 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
 
+from dark_codec.analysis.bootstrap import Estimate, bootstrap_mean
 from dark_codec.analysis.prediction import DECODERS, Prediction, redecode
 
 METRICS = {'AP': 'AP', 'AP50': 'AP .5', 'AP75': 'AP .75', 'AR': 'AR'}
-
-
-class Interval(NamedTuple):
-    """A mean with its 95 % interval, the figures drawn anew."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f'{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]'
 
 
 class Score(NamedTuple):
@@ -49,23 +38,9 @@ def score_all(prediction: Prediction) -> dict[str, Score]:
     return scores
 
 
-def mean(values: np.ndarray) -> Interval:
-    """Return the mean of one value per image, with its interval."""
-    drawn = bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=2000,
-        batch=100,  # all at once take gigabytes
-        method='percentile',
-        rng=0,
-    )
-    low, high = drawn.confidence_interval
-    return Interval(float(values.mean()), float(low), float(high))
-
-
-def gain(scores: dict[str, Score], name: str, other: str) -> Interval:
+def gain(scores: dict[str, Score], name: str, other: str) -> Estimate:
     """Return how much smaller a decoder's error is than that of another."""
-    return mean(scores[other].errors - scores[name].errors)
+    return bootstrap_mean(scores[other].errors - scores[name].errors)
 
 
 def best(scores: dict[str, Score]) -> list[str]:
@@ -81,9 +56,14 @@ def as_json(scores: dict[str, Score], name: str) -> dict[str, Any]:
     """Return a decoder's row for programs; errors in image px."""
     return dict(
         scores[name].metrics,
-        error_px=mean(scores[name].errors)._asdict(),
+        error_px=_as_mean(bootstrap_mean(scores[name].errors)),
         **{
-            f'less than {other}, px': gain(scores, name, other)._asdict()
+            f'less than {other}, px': _as_mean(gain(scores, name, other))
             for other in ('argmax', 'quarter shift')
         },
     )
+
+
+def _as_mean(estimate: Estimate) -> dict[str, float]:
+    mean, low, high = map(float, estimate)
+    return dict(mean=mean, low=low, high=high)
