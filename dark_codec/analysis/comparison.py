@@ -12,12 +12,11 @@ import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import EVALUATOR
 from mmpose.evaluation import CocoMetric
-from mmpose.registry import KEYPOINT_CODECS
 from torch.utils.benchmark import Timer
 from xtcocotools.cocoeval import COCOeval
 
 from ..dumps.reader import HeatmapDump
-from ..openmmlab.decoding import add_predictions, decode
+from ..openmmlab.decoding import add_predictions, decode, with_decoder
 from ..openmmlab.engine.progress import Progress, track
 from .bootstrap import Estimate, bootstrap
 from .resampling import (
@@ -68,8 +67,8 @@ def check_decoders(dump: HeatmapDump, decoders: Decoders) -> None:
     """
     for name, decoder in decoders.items():
         try:
-            codec = dict(dump.info.codec, decoder=decoder)
-            dump.check_decoder(KEYPOINT_CODECS.build(codec).decoder)
+            codec = with_decoder(dump.info.codec, decoder)
+            dump.check_decoder(codec.decoder)
         except (TypeError, ValueError) as error:
             raise ValueError(f'{name}: {error}') from error
 
@@ -126,7 +125,7 @@ def time_decoders(dump: HeatmapDump, decoders: Decoders) -> dict[str, float]:
 
 def _build_codecs(dump: HeatmapDump, decoders: Decoders) -> dict[str, Any]:
     return {
-        name: KEYPOINT_CODECS.build(dict(dump.info.codec, decoder=decoder))
+        name: with_decoder(dump.info.codec, decoder)
         for name, decoder in decoders.items()
     }
 

@@ -9,13 +9,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump, Shard
 from ..functional import find_peaks, input_to_heatmap
-from ..openmmlab.decoding import decode
+from ..openmmlab.decoding import decode, with_decoder
 from ..openmmlab.engine.progress import track
 from .diagnosis import Keypoints
 from .findings import Case
@@ -49,7 +48,7 @@ def read_dump(dump: HeatmapDump, size: str | None = None) -> Case:
         )
     if size is None:
         size = 'box' if None in torso else 'torso'
-    codec = KEYPOINT_CODECS.build(dict(dump.info.codec, decoder=DECODER))
+    codec = with_decoder(dump.info.codec, DECODER)
     dump.check_decoder(codec.decoder)
     parts = [
         _read_shard(shard, codec, torso if size == 'torso' else None)

@@ -9,7 +9,6 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from ..openmmlab.decoding import (
     decode,
     evaluate,
     image_to_input,
+    with_decoder,
 )
 from .decoders_by_name import SHORT, TITLES
 
@@ -76,7 +76,7 @@ class Prediction(NamedTuple):
     def codec(self, decoder: str | dict, **settings: Any) -> DARKCodec:
         """Return the network's codec with another decoder and settings."""
         codec = codec_config(self.runner.cfg)
-        return KEYPOINT_CODECS.build(dict(codec, decoder=decoder, **settings))
+        return with_decoder(codec, decoder, **settings)
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Map image px to input px, (I, K, 2): inverts MMPose's estimator."""

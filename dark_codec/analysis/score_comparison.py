@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmpose.registry import KEYPOINT_CODECS
 
 from ..codec import DARKCodec
 from ..dumps.reader import HeatmapDump
 from ..functional import oks_tolerance
 from ..heatmap_decoder import Decoded
+from ..openmmlab.decoding import with_decoder
 from ..openmmlab.engine.progress import track
 from ..scores import ExpectedOKS
 from .bootstrap import Estimate, bootstrap
@@ -216,9 +216,10 @@ def build_codecs(
     scores = dict(type='ExpectedOKS', sigmas=truth.sigmas.tolist())
     codecs = {}
     for name, decoder in decoders.items():
-        settings = dict(dump.info.codec, decoder=decoder, scores=scores)
         try:
-            codecs[name] = KEYPOINT_CODECS.build(settings)
+            codecs[name] = with_decoder(
+                dump.info.codec, decoder, scores=scores
+            )
             dump.check_decoder(codecs[name].decoder)
         except (TypeError, ValueError) as error:
             raise ValueError(f'{name}: {error}') from error

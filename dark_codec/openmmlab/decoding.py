@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from ..codec import DARKCodec
@@ -39,6 +40,27 @@ def codec_config(cfg: Config) -> dict:
         own.codec = dict(type='DARKCodec')
         decoder = decoding_head(apply_codec(own))[1]['decoder']
     return build_codec(decoder).settings
+
+
+def with_decoder(
+    codec: dict, decoder: str | dict, **settings: Any
+) -> DARKCodec:
+    """Build a codec with another decoder, to compare it with others.
+
+    All are scored by the height of the peak: not every decoder gives the
+    covariances that other scores need.
+
+    Args:
+        codec (dict): Settings, from :func:`codec_config`.
+        decoder (str | dict): A registered decoder.
+        **settings: Others that replace those of ``codec``.
+
+    Raises:
+        TypeError: If it cannot be built.
+        ValueError: Likewise.
+    """
+    height = dict(codec, scores='HeatmapHeight')
+    return KEYPOINT_CODECS.build({**height, **settings, 'decoder': decoder})
 
 
 def decode(

@@ -118,7 +118,8 @@ class PoseEstimator:
                 'none; take TaylorDecoder or GaussianFitDecoder, with '
                 '--cfg-options codec.decoder=TaylorDecoder'
             )
-        self.codec.decoder.covariance = self.covariance
+        if self.covariance:
+            self.codec.decoder.covariance = True
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> InstanceData:
         """Estimate the poses of N people in one image.

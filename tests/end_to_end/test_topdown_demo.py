@@ -506,6 +506,17 @@ def test_covariances_need_a_decoder_that_has_them(tmp_path):
         run(PERSON, out, '--heatmap', *pose)
 
 
+def test_heatmaps_of_a_network_that_scores_by_expected_oks(tmp_path):
+    """Which needs the covariances that were not asked for."""
+    options = '--cfg-options', 'codec.scores=ExpectedOKS'
+    out = tmp_path / 'out'
+    run(PERSON, f'--out={out}', '--heatmap', *options)
+    found = json.loads((out / 'predictions.json').read_text())
+    (person,) = found['annotations']
+    assert 'covariances' not in person
+    assert 0 < person['score'] <= 1
+
+
 @pytest.fixture
 def small_files():
     """No file can grow beyond 20 kB, as on a disk that is full then."""

@@ -152,6 +152,18 @@ def test_the_docs_run(folder, capsys):
     assert capsys.readouterr().out.count('(4, 17, 2) (4, 17, 2)') == 3
 
 
+def test_of_a_network_that_scores_by_expected_oks(folder, report):
+    """Also decoders without covariances: all are scored by height."""
+    options = ['--shard-size=4', '--cfg-options', 'codec.scores=ExpectedOKS']
+    dump_heatmaps.main(
+        ['tiny.py', 'weights.pth', *options, '--full', '--out=oks']
+    )
+    arguments = ['oks', '--decoders', *DECODERS, '--draws=20']
+    compare_decoders.main([*arguments, '--out=of_oks'])
+    for name, row in read(folder / 'of_oks')['decoders'].items():
+        assert row['metrics'] == report['decoders'][name]['metrics']
+
+
 def test_every_short_name_is_in_the_docs():
     rows = re.findall(r'^\| `([a-z0-9-]+)` \| `\w+Decoder`', DOCS, re.M)
     assert rows == list(SHORT)

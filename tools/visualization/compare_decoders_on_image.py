@@ -172,13 +172,12 @@ def predict(
 
 def decode(heatmap: Tensor, settings: dict) -> dict[str, np.ndarray]:
     """Return where each decoder finds the peak, (x, y) in heatmap px."""
-    from mmpose.registry import KEYPOINT_CODECS
-
     from dark_codec.analysis.prediction import DECODERS
+    from dark_codec.openmmlab.decoding import with_decoder
 
     points = {}
     for name, decoder in DECODERS.items():
-        codec = KEYPOINT_CODECS.build(dict(settings, decoder=decoder))
+        codec = with_decoder(settings, decoder)
         decoded = codec.decoder(heatmap[None, None])
         points[name] = decoded.points[0, 0].cpu().numpy()
     return points
@@ -258,7 +257,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
     from mmengine.device import get_device
     from mmpose.apis import init_model
-    from mmpose.registry import KEYPOINT_CODECS
 
     from dark_codec.analysis.prediction import DARK, DECODERS
     from dark_codec.cli import (
@@ -271,6 +269,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warn_of_another_codec,
     )
     from dark_codec.cli.pictures import check_picture, save_picture
+    from dark_codec.openmmlab.decoding import with_decoder
 
     cfg = read_config(args.config, args.cfg_options)
     checkpoint = check_checkpoint(args.checkpoint)
@@ -292,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     metainfo = model.dataset_meta
     keypoint = keypoint_number(args.keypoint, metainfo['keypoint_id2name'])
     data = load_sample(cfg, args, metainfo)
-    codec = KEYPOINT_CODECS.build(dict(settings, decoder=DECODERS[DARK]))
+    codec = with_decoder(settings, DECODERS[DARK])
     case = predict(model, data, keypoint, codec)
     points = decode(case.heatmap, settings)
     stride = np.divide(codec.input_size, codec.heatmap_size)
