@@ -7,14 +7,18 @@ from numbers import Real
 from typing import Any
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number; True is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def checked_sigma(sigma: Any, name: str = 'sigma') -> float:
     """Return a standard deviation in heatmap px as a float.
 
     Raises:
         ValueError: If it is no positive number; True is none.
     """
-    number = isinstance(sigma, Real) and not isinstance(sigma, bool)
-    if not (number and 0 < sigma < math.inf):
+    if not (is_number(sigma) and 0 < sigma < math.inf):
         raise ValueError(
             f'{name} must be a positive number of heatmap px, got {sigma!r}'
         )

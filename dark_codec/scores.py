@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from . import kernels
+from .checks import is_number
 from .functional import expected_oks, oks_tolerance
 from .functional.coords import Size
 from .heatmap_decoder import Decoded
@@ -133,12 +134,12 @@ class ExpectedOKS(KeypointScores):
         spread: float = 0.6,
     ) -> None:
         self.sigmas = _checked_sigmas(sigmas)
-        if not 0 < area <= 1:
+        if not (is_number(area) and 0 < area <= 1):
             raise ValueError(
                 "area is the person's share of the crop, above 0 and at most "
                 f'1, got {area!r}'
             )
-        if not 0 <= spread <= 1:
+        if not (is_number(spread) and 0 <= spread <= 1):
             raise ValueError(f'spread is a share from 0 to 1, got {spread!r}')
         self.area = float(area)
         self.spread = float(spread)

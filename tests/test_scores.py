@@ -70,6 +70,8 @@ def test_coco_is_that_of_mmpose():
         (dict(sigmas='coco', area=0), ValueError, 'area.*got 0'),
         (dict(sigmas='coco', area=22), ValueError, 'area.*got 22'),
         (dict(sigmas='coco', spread=-1), ValueError, 'spread.*got -1'),
+        (dict(sigmas='coco', area='0.2'), ValueError, "area.*got '0.2'"),
+        (dict(sigmas='coco', spread=True), ValueError, 'spread.*got True'),
     ],
 )
 def test_errors_name_the_argument(args, error, message):
