@@ -360,9 +360,8 @@ def _results(
 
     batch, keypoints = values['scores'].shape
     if threshold is None:
-        labels = torch.arange(keypoints, device=device)
         columns = {k: tensor(value).unbind() for k, value in values.items()}
-        columns['labels'] = (labels,) * batch
+        columns['labels'] = (tensor(np.arange(keypoints)),) * batch
     else:
         kept = values['scores'] > threshold
         counts = kept.sum(1).tolist()
