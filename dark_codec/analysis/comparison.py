@@ -15,6 +15,7 @@ from mmpose.evaluation import CocoMetric
 from torch.utils.benchmark import Timer
 from xtcocotools.cocoeval import COCOeval
 
+from ..codec import DARKCodec
 from ..dumps.reader import HeatmapDump
 from ..openmmlab.decoding import add_predictions, decode, with_decoder
 from ..openmmlab.engine.progress import Progress, track
@@ -54,37 +55,43 @@ class Score(NamedTuple):
     resamplers: list[Resampler]
 
 
-def check_decoders(dump: HeatmapDump, decoders: Decoders) -> None:
-    """Build all decoders, and check that the dump holds what they read.
+def build_codecs(
+    dump: HeatmapDump, decoders: Decoders, **settings: Any
+) -> dict[str, DARKCodec]:
+    """Build a dump's codec with each decoder.
 
     Args:
         dump (HeatmapDump): The dump to decode.
         decoders (Decoders): Names to configs of registered decoders.
+        **settings: Others of the codec; scores are heights by default.
 
     Raises:
-        ValueError: If one cannot be built, or needs more of each map; the
-            message has its name.
+        ValueError: If one cannot be built, or needs more of each map than
+            the dump holds; the message has its name.
     """
+    codecs = {}
     for name, decoder in decoders.items():
         try:
-            codec = with_decoder(dump.info.codec, decoder)
-            dump.check_decoder(codec.decoder)
+            codecs[name] = with_decoder(dump.info.codec, decoder, **settings)
+            dump.check_decoder(codecs[name].decoder)
         except (TypeError, ValueError) as error:
             raise ValueError(f'{name}: {error}') from error
+    return codecs
 
 
-def decode_dump(dump: HeatmapDump, decoders: Decoders) -> dict[str, Decoding]:
+def decode_dump(
+    dump: HeatmapDump, codecs: Mapping[str, DARKCodec]
+) -> dict[str, Decoding]:
     """Decode a dump in several ways, in one pass.
 
     Args:
         dump (HeatmapDump): The dump; one shard at a time is in memory.
-        decoders (Decoders): Names to configs of registered decoders.
+        codecs (Mapping[str, DARKCodec]): From :func:`build_codecs`.
 
     Returns:
-        dict[str, Decoding]: By the decoders' names.
+        dict[str, Decoding]: By the codecs' names.
     """
-    codecs = _build_codecs(dump, decoders)
-    parts: dict[str, list] = {name: [] for name in decoders}
+    parts: dict[str, list] = {name: [] for name in codecs}
     with torch.inference_mode():
         for shard in track(dump.shards, 'Decoding'):
             maps = shard.heatmaps()
@@ -96,13 +103,15 @@ def decode_dump(dump: HeatmapDump, decoders: Decoders) -> dict[str, Decoding]:
     }
 
 
-def time_decoders(dump: HeatmapDump, decoders: Decoders) -> dict[str, float]:
-    """Measure the milliseconds that each decoder takes per person.
+def time_codecs(
+    dump: HeatmapDump, codecs: Mapping[str, DARKCodec]
+) -> dict[str, float]:
+    """Measure the milliseconds that each codec takes per person.
 
     Args:
         dump (HeatmapDump): Its first batch is decoded repeatedly; calls
             that compile or allocate are not counted.
-        decoders (Decoders): Names to configs of registered decoders.
+        codecs (Mapping[str, DARKCodec]): From :func:`build_codecs`.
 
     Returns:
         dict[str, float]: Medians.
@@ -111,7 +120,7 @@ def time_decoders(dump: HeatmapDump, decoders: Decoders) -> dict[str, float]:
     maps = dump.shards[0].heatmaps()[:size]
     found = {}
     with torch.inference_mode():
-        for name, codec in _build_codecs(dump, decoders).items():
+        for name, codec in codecs.items():
             decode(codec, maps, size)
             timer = Timer(
                 'decode(codec, maps, size)',
@@ -121,13 +130,6 @@ def time_decoders(dump: HeatmapDump, decoders: Decoders) -> dict[str, float]:
             seconds = timer.blocked_autorange(min_run_time=0.1).median
             found[name] = 1e3 * seconds / len(maps)
     return found
-
-
-def _build_codecs(dump: HeatmapDump, decoders: Decoders) -> dict[str, Any]:
-    return {
-        name: with_decoder(dump.info.codec, decoder)
-        for name, decoder in decoders.items()
-    }
 
 
 @quiet_metrics()
@@ -272,7 +274,7 @@ class Row(NamedTuple):
 
     Attributes:
         decoder (dict): Its config.
-        milliseconds_per_person (float): From :func:`time_decoders`.
+        milliseconds_per_person (float): From :func:`time_codecs`.
         metrics (dict[str, float]): As ``tools/test.py`` prints them.
         intervals (dict[str, Interval]): Of those that can be resampled.
     """
@@ -297,13 +299,14 @@ def compare(
     Returns:
         dict[str, Row]: By the decoders' names.
     """
-    decodings = decode_dump(dump, decoders)
+    codecs = build_codecs(dump, decoders)
+    decodings = decode_dump(dump, codecs)
     scores = {
         name: score_decoding(dump, decodings[name])
         for name in track(decodings, 'Scoring')
     }
     found = intervals(scores, draws) if draws else {}
-    milliseconds = time_decoders(dump, decoders)
+    milliseconds = time_codecs(dump, codecs)
     return {
         name: Row(
             decoder,

@@ -16,7 +16,13 @@ from ..dumps.format import DumpInfo
 from ..dumps.reader import HeatmapDump
 from ..openmmlab.engine.progress import track
 from .bootstrap import Estimate, bootstrap
-from .comparison import Score, decode_dump, paired, score_decoding
+from .comparison import (
+    Score,
+    build_codecs,
+    decode_dump,
+    paired,
+    score_decoding,
+)
 from .decoders_by_name import parse_decoder, readable_sigmas
 
 # of the kernel, in units of the training sigma
@@ -87,7 +93,7 @@ def recommend(dump: HeatmapDump, draws: int = 500) -> list[Choice]:
         list[Choice]: By each of the first numbers of the first metric that
         can be resampled; empty if none can, or none tells decoders apart.
     """
-    decodings = decode_dump(dump, candidates(dump.info))
+    decodings = decode_dump(dump, build_codecs(dump, candidates(dump.info)))
     scores = {
         name: score_decoding(dump, decodings[name])
         for name in track(decodings, 'Choosing a decoder')

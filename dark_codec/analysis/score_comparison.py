@@ -18,7 +18,6 @@ from ..codec import DARKCodec
 from ..dumps.reader import HeatmapDump
 from ..functional import oks_tolerance
 from ..heatmap_decoder import Decoded
-from ..openmmlab.decoding import with_decoder
 from ..openmmlab.engine.progress import track
 from ..scores import ExpectedOKS
 from .bootstrap import Estimate, bootstrap
@@ -61,6 +60,11 @@ class Truth(NamedTuple):
     tolerance: np.ndarray
     sigmas: np.ndarray
     pck: float | None
+
+    @property
+    def scores(self) -> dict:
+        """The ExpectedOKS to compare with the height, as a config."""
+        return dict(type='ExpectedOKS', sigmas=self.sigmas.tolist())
 
     def measure(self, points: np.ndarray) -> np.ndarray:
         """Return the OKS of keypoints, or whether PCK counts them, (N, K).
@@ -203,29 +207,6 @@ class ScoredDecoder(NamedTuple):
     fit: SpreadFit | None
 
 
-def build_codecs(
-    dump: HeatmapDump, decoders: Mapping[str, dict], truth: Truth
-) -> dict[str, DARKCodec]:
-    """Build a codec with ExpectedOKS for each decoder.
-
-    Raises:
-        ValueError: If a decoder cannot be built, gives no covariance, or
-            needs more of each map than the dump holds; the message has its
-            name.
-    """
-    scores = dict(type='ExpectedOKS', sigmas=truth.sigmas.tolist())
-    codecs = {}
-    for name, decoder in decoders.items():
-        try:
-            codecs[name] = with_decoder(
-                dump.info.codec, decoder, scores=scores
-            )
-            dump.check_decoder(codecs[name].decoder)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{name}: {error}') from error
-    return codecs
-
-
 def compare_scores(
     dump: HeatmapDump,
     codecs: Mapping[str, DARKCodec],
@@ -236,7 +217,8 @@ def compare_scores(
 
     Args:
         dump (HeatmapDump): The dump to decode.
-        codecs (Mapping[str, DARKCodec]): From :func:`build_codecs`.
+        codecs (Mapping[str, DARKCodec]): From
+            :func:`.comparison.build_codecs`, with :attr:`Truth.scores`.
         truth (Truth): From :func:`read_truth`.
         draws (int): Resamples of the images, at least 1.
 

@@ -21,7 +21,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from dark_codec import __version__  # before MMPose, for its shims
-from dark_codec.analysis.comparison import decode_dump
+from dark_codec.analysis.comparison import build_codecs, decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.cli import UserError
 from dark_codec.dumps.format import DumpError, DumpInfo
@@ -184,7 +184,7 @@ def main(argv: Sequence[str]) -> None:
         for shard in dump.shards:
             shard.heatmaps()
     with timed(f'reading and decoding by {", ".join(DECODERS)}'):
-        decode_dump(dump, DECODERS)
+        decode_dump(dump, build_codecs(dump, DECODERS))
     with timed('reading all labels'):
         for shard in dump.shards:
             assert shard.samples

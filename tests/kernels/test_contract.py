@@ -87,11 +87,12 @@ def test_wide_kernels(backend, decoder, rng):
         check(backend, decoder, torch.tensor(maps)[:, None].float(), 0.95)
 
 
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
 @every_decoder
-def test_real_heatmaps(backend, decoder, real_heatmaps):
-    maps = torch.from_numpy(real_heatmaps[:20])
-    if backend.slow and decoder not in FEW:
+def test_real_heatmaps(backend, decoder, dtype, real_heatmaps):
+    if backend.slow and (dtype is not torch.float32 or decoder not in FEW):
         pytest.skip('the interpreter is slow')
+    maps = torch.from_numpy(real_heatmaps[:20]).to(dtype)
     if backend.slow:
         maps = maps[:1, 3:5]
     found = check(backend, decoder, maps, 0.9)

@@ -22,10 +22,11 @@ from xtcocotools.cocoeval import COCOeval
 from dark_codec import ArgmaxDecoder, apply_codec
 from dark_codec.analysis.comparison import (
     Score,
+    build_codecs,
     decode_dump,
     intervals,
     score_decoding,
-    time_decoders,
+    time_codecs,
 )
 from dark_codec.analysis.comparison_report import recommendation
 from dark_codec.analysis.decoders_by_name import SHORT
@@ -60,6 +61,10 @@ DECODERS = {
 }
 
 
+def decoded(dump, **decoders):
+    return decode_dump(dump, build_codecs(dump, decoders))
+
+
 def relabel(folder, rng):
     """Make the annotations what the network predicts, nearly.
 
@@ -68,7 +73,7 @@ def relabel(folder, rng):
     dump = HeatmapDump(folder / 'first')
     path = folder / 'data/people.json'
     coco = json.loads(path.read_text())
-    decoding = decode_dump(dump, {'dark': 'TaylorDecoder'})['dark']
+    decoding = decoded(dump, dark='TaylorDecoder')['dark']
     score_decoding(dump, decoding)
     samples = [sample for shard in dump.shards for sample in shard.samples]
     for person, sample, points in zip(
@@ -314,7 +319,7 @@ class SlowAtFirst(ArgmaxDecoder):
 
 def test_the_first_call_is_not_timed(folder):
     dump = HeatmapDump(folder / 'full')
-    found = time_decoders(dump, {'slow': dict(type='SlowAtFirst')})
+    found = time_codecs(dump, build_codecs(dump, {'slow': 'SlowAtFirst'}))
     assert SlowAtFirst.calls > 2
     assert found['slow'] < 100
 
@@ -343,7 +348,7 @@ def test_sweeps(folder):
 def scores(folder):
     init_default_scope('mmpose')
     dump = HeatmapDump(folder / 'full')
-    decodings = decode_dump(dump, {'a': 'ArgmaxDecoder', 'b': 'TaylorDecoder'})
+    decodings = decoded(dump, a='ArgmaxDecoder', b='TaylorDecoder')
     return {
         name: score_decoding(dump, decoding)
         for name, decoding in decodings.items()
@@ -364,7 +369,7 @@ def test_every_number_can_be_resampled(scores):
 def test_resampled_metrics_are_those_of_a_dataset_so_made(folder, scores):
     """People of the drawn pictures only, as often as drawn."""
     dump = HeatmapDump(folder / 'full')
-    points = decode_dump(dump, {'b': 'TaylorDecoder'})['b']
+    points = decoded(dump, b='TaylorDecoder')['b']
     by_picture = {}
     for shard in dump.shards:
         samples = shard.samples

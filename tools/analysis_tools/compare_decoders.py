@@ -103,7 +103,7 @@ def compare_decoders(args: argparse.Namespace) -> None:
     """Compare decoders by the dataset's metrics."""
     # late: --help needs none of them
     from dark_codec.analysis import comparison_report as pages
-    from dark_codec.analysis.comparison import check_decoders, compare
+    from dark_codec.analysis.comparison import build_codecs, compare
     from dark_codec.analysis.decoders_by_name import chosen_decoders
     from dark_codec.analysis.recommendation import recommend
     from dark_codec.analysis.report import write_report
@@ -116,7 +116,7 @@ def compare_decoders(args: argparse.Namespace) -> None:
         decoders, sweeps = chosen_decoders(
             dump.info, args.decoders, args.sweep_sigma, args.sweep_kernel_size
         )
-        check_decoders(dump, decoders)
+        build_codecs(dump, decoders)  # errors before any work
     except ValueError as error:
         raise UserError(f'--decoders {error}') from error
     check_folder('--out', str(args.out))
@@ -145,6 +145,7 @@ def compare_scores(args: argparse.Namespace) -> None:
     """Compare the height of the peak with the expected OKS."""
     from dark_codec.analysis import score_comparison as scores
     from dark_codec.analysis import score_report as pages
+    from dark_codec.analysis.comparison import build_codecs
     from dark_codec.analysis.decoders_by_name import chosen_decoders
     from dark_codec.analysis.report import write_report
     from dark_codec.cli import UserError, check_folder
@@ -157,7 +158,7 @@ def compare_scores(args: argparse.Namespace) -> None:
     try:
         decoders, _ = chosen_decoders(dump.info, names, None, None)
         truth = scores.read_truth(dump, args.pck)
-        codecs = scores.build_codecs(dump, decoders, truth)
+        codecs = build_codecs(dump, decoders, scores=truth.scores)
     except ValueError as error:
         raise UserError(f'--scores: {error}') from error
     check_folder('--out', str(args.out))

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from dark_codec import ExpectedOKS, TaylorDecoder
 from dark_codec.analysis.calibration import calibration_error
+from dark_codec.analysis.comparison import build_codecs
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.analysis.report import markdown
 from dark_codec.analysis.resampling import rank_people
 from dark_codec.analysis.score_comparison import (
-    build_codecs,
     compare_scores,
     read_truth,
 )
@@ -120,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f'{path.name}\n\n{distorted_table(dump)}\n')
             continue
         truth = read_truth(dump)
-        codecs = build_codecs(dump, {path.name: SHORT['dark']}, truth)
+        codecs = build_codecs(
+            dump, {path.name: SHORT['dark']}, scores=truth.scores
+        )
         results.update(compare_scores(dump, codecs, truth, args.draws))
     if results:
         print(overall_table(results))
