@@ -18,10 +18,6 @@ NETWORKS = (
     'td-hm_res50_8xb64-210e_coco-256x192',
     'td-hm_res50_dark-8xb64-210e_coco-256x192',
 )
-LARGE = (
-    'td-hm_hrnet-w48_8xb32-210e_coco-384x288',
-    'td-hm_hrnet-w48_dark-8xb32-210e_coco-384x288',
-)
 WAIT = 24 * 3600  # seconds that processes wait for the one that fetches
 
 
@@ -50,11 +46,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='NAME',
         help="names in MMPose's metafiles (default: HRNet-W32 and ResNet-50 "
         'at 256x192, plain and DARK)',
-    )
-    parser.add_argument(
-        '--large',
-        action='store_true',
-        help='also HRNet-W48 at 384x288, plain and DARK',
     )
     parser.add_argument(
         '--metafiles', type=Path, help="others than MMPose's: a file or folder"
@@ -87,16 +78,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Fetch, predict, and write the report."""
     args = parse_args(argv)
     # late: --help needs none of them
-    from mmengine.dist import broadcast_object_list, init_dist, is_main_process
+    import torch
+    from mmengine.config import Config
+    from mmengine.dist import (
+        broadcast_object_list,
+        init_dist,
+        is_distributed,
+        is_main_process,
+    )
 
     from dark_codec.cli import UserError, check_folder
+    from dark_codec.openmmlab.compat import prepare_distributed
     from projects.coco.networks import METAFILES, find_networks
     from projects.coco.run import get_files, predict, report
 
-    if args.launcher != 'none':
-        init_dist(args.launcher, timeout=WAIT)
-    names = [*args.networks, *(LARGE if args.large else ())]
-    networks = find_networks(names, args.metafiles or METAFILES)
+    dist_cfg = dict(backend='nccl', timeout=WAIT)
+    env_cfg = dict(dist_cfg=dist_cfg)
+    prepare_distributed(
+        Config(dict(launcher=args.launcher, env_cfg=env_cfg, model={}))
+    )
+    if args.launcher != 'none' and not is_distributed():
+        init_dist(args.launcher, **dist_cfg)
+    networks = find_networks(args.networks, args.metafiles or METAFILES)
     for name in ('data', 'weights', 'out'):
         check_folder(f'--{name}', str(getattr(args, name)))
     if args.detections is not None and not args.detections.is_file():
@@ -104,8 +107,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     people = [get_files(args, networks) if is_main_process() else None]
     broadcast_object_list(people)
     dumps = predict(args, networks, people[0])
-    if is_main_process():
-        report(args, networks, people[0], dumps)
+    if not is_main_process():
+        return
+    if is_distributed():  # metrics would wait for the other processes
+        torch.distributed.destroy_process_group()
+    report(args, networks, people[0], dumps)
 
 
 if __name__ == '__main__':

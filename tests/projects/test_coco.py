@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_run import free_port, save_weights, write_config, write_data
+from tiny_run import (
+    be_one_of_two,
+    free_port,
+    in_two_processes,
+    save_weights,
+    write_config,
+    write_data,
+)
 
 from dark_codec.cli import UserError
 from dark_codec.dumps.reader import HeatmapDump
@@ -159,6 +166,21 @@ def test_from_nothing_to_the_table(site, server, arguments, capsys):
     assert not server.sent
     after = {p: p.stat().st_mtime_ns for p in Path('.').rglob('shard_*')}
     assert after == before
+
+
+def _of_two(rank, port, arguments):
+    be_one_of_two(rank, port)
+    main([*arguments, '--launcher=pytorch'])
+
+
+def test_two_processes_equal_one(arguments):
+    main(arguments)
+    in_two_processes(_of_two, free_port(), [*arguments, '--out=two'])
+    one, two = (
+        json.loads(Path(folder, 'coco.json').read_text())['networks']
+        for folder in ('work_dirs/coco', 'two')
+    )
+    assert one == two
 
 
 def test_some_images_and_detections(site, server, arguments, capsys):

@@ -29,7 +29,7 @@ def test_report_on_a_cpu(tmp_path):
     for step in ('tests', 'decoding', 'test-loop', 'training'):
         assert f'## {step}: passed in ' in report
     assert ' passed' in report.split('## decoding')[0]
-    assert '| MMPose: MSRAHeatmap, unbiased |' in report
+    assert '| MSRAHeatmap, unbiased |' in report
     assert '| decoding |' in report.split('## test-loop')[1]
     assert 'Epoch(train)' in report.split('## training')[1]
 
