@@ -148,14 +148,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     estimate = PoseEstimator(
         cfg, args.pose[1], args.device, args.covariance, args.heatmap
     )
-    draw = PoseArtist(estimate.metainfo, args.kpt_thr)
+    draw = PoseArtist(estimate.metainfo, args.kpt_thr, estimate.score_type)
     if args.camera is not None:
         for frame in camera_frames(args.camera):
             people = estimate(frame.image, find_people(frame))
             if not show(draw(frame.image, people)):
                 break
         return
-    results = Results(args.out, estimate.metainfo)
+    results = Results(args.out, estimate.metainfo, estimate.score_type)
     try:
         for frame in track(
             read_frames(files, results.skip),

@@ -20,7 +20,7 @@ from mmpose.structures import PoseDataSample
 from mmpose.utils import adapt_mmdet_pipeline
 from mmpose.visualization import PoseLocalVisualizer
 
-from dark_codec import DARKCodec
+from dark_codec import DARKCodec, HeatmapHeight
 from dark_codec.cli import UserError
 from dark_codec.functional import scale_covariance
 
@@ -91,6 +91,9 @@ class PoseEstimator:
         cfg.model.test_cfg = test_cfg
         model = revert_sync_batchnorm(build_pose_estimator(cfg.model))
         self.codec = model.head.decoder
+        # of codecs without a choice of scores, too
+        scores = getattr(self.codec, 'scores', HeatmapHeight())
+        self.score_type = type(scores).__name__
         if covariance or heatmap:
             self._check_codec()
         try:
@@ -178,12 +181,16 @@ class PoseArtist:
     Args:
         metainfo (dict): Names, links and colours of the keypoints.
         kpt_thr (float): The lowest score of a keypoint that is drawn.
+        score_type (str): What the scores are, for the label of a person.
     """
 
-    def __init__(self, metainfo: dict, kpt_thr: float) -> None:
+    def __init__(
+        self, metainfo: dict, kpt_thr: float, score_type: str
+    ) -> None:
         self.visualizer = PoseLocalVisualizer(name='topdown_demo')
         self.visualizer.set_dataset_meta(metainfo)
         self.kpt_thr = kpt_thr
+        self.score_type = score_type
 
     def __call__(self, image: np.ndarray, people: InstanceData) -> np.ndarray:
         """Return a picture of an image's size, blue, green, red, uint8.
@@ -208,12 +215,31 @@ class PoseArtist:
             kpt_thr=self.kpt_thr,
         )
         drawn = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+        for person in people:
+            self._label(drawn, person, width)
         if 'covariances' in people:
             shown = people.keypoint_scores >= self.kpt_thr
             points = people.keypoints[shown]
             for point, covariance in zip(points, people.covariances[shown]):
                 _draw_ellipse(drawn, point, covariance, width)
         return drawn
+
+    def _label(
+        self, drawn: np.ndarray, person: InstanceData, width: int
+    ) -> None:
+        """Write a person's mean score, and what it is, into their box."""
+        x, y, *_ = person.bboxes[0]
+        mean = person.keypoint_scores.mean()
+        cv2.putText(
+            drawn,
+            f'{self.score_type} {mean:.2f}',
+            (int(x) + 2 * width, int(y) + 12 * width),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            width / 5,
+            _SKY_BLUE,
+            max(1, width // 2),
+            cv2.LINE_AA,
+        )
 
 
 def _draw_ellipse(

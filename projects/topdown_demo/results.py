@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,9 +21,10 @@ class Results:
     Args:
         out (Path): The folder; made if need be.
         metainfo (dict): Names and links of the keypoints.
+        score_type (str): What the scores of keypoints are.
     """
 
-    def __init__(self, out: Path, metainfo: dict) -> None:
+    def __init__(self, out: Path, metainfo: dict, score_type: str) -> None:
         self.pictures = out / 'visualizations'
         self.json = out / 'predictions.json'
         try:
@@ -37,8 +39,12 @@ class Results:
             keypoints=[names[k] for k in range(len(names))],
             skeleton=(links + 1).tolist(),
         )
-        self.coco: dict[str, list] = dict(
-            images=[], annotations=[], categories=[category], skipped=[]
+        self.coco: dict[str, Any] = dict(
+            info=dict(scores=score_type),
+            images=[],
+            annotations=[],
+            categories=[category],
+            skipped=[],
         )
         self._video: cv2.VideoWriter | None = None
         self._video_path = Path()
@@ -122,7 +128,8 @@ class Results:
         seen = sum(score >= kpt_thr for score in scores)
         more = '; a lower --kpt-thr shows more' if seen < len(scores) else ''
         return (
-            f'{seen} of {len(scores)} joints above {kpt_thr:g}{more}\n'
+            f'{seen} of {len(scores)} joints above {kpt_thr:g} '
+            f'({self.coco["info"]["scores"]}){more}\n'
             f'Images: {len(self.coco["images"])}, people: {len(people)}\n'
             f'Pictures: {self.pictures}'
         )

@@ -380,7 +380,7 @@ def someone(metainfo, point, **more):
 
 def test_ellipses_have_one_standard_deviation(metainfo):
     image = np.zeros((240, 320, 3), np.uint8)
-    draw = PoseArtist(metainfo, 0.3)
+    draw = PoseArtist(metainfo, 0.3, 'HeatmapHeight')
     point = np.array([170.3, 110.6])
     covariance = np.array([[900, 500], [500, 500]])
     many = np.tile(covariance, (1, metainfo['num_keypoints'], 1, 1))
@@ -407,13 +407,24 @@ def test_heatmaps_lie_where_their_corners_say(metainfo):
     heatmaps[0, 5, 2] = 1
     corners = np.array([[[-20.0, 10.0], [40.0, 90.0]]])  # 10 px each
     where = dict(heatmaps=heatmaps, corners=corners)
-    draw = PoseArtist(metainfo, 2.0)
+    draw = PoseArtist(metainfo, 2.0, 'HeatmapHeight')
     drawn = draw(image, someone(metainfo, (0, 0), **where)).astype(int)
     changes = np.abs(drawn - draw(image, someone(metainfo, (0, 0)))).sum(2)
     rows, columns = np.nonzero(changes > 0.5 * changes.max())
     assert rows.mean() == pytest.approx(10 + 5.5 * 10 - 0.5, abs=0.6)
     assert columns.mean() == pytest.approx(-20 + 2.5 * 10 - 0.5, abs=0.6)
     assert changes[:, 45:].max() == 0
+
+
+def test_the_label_says_what_the_scores_are(metainfo):
+    image = np.zeros((240, 320, 3), np.uint8)
+    pictures = [
+        PoseArtist(metainfo, 2.0, kind)(image, someone(metainfo, (0, 0)))
+        for kind in ('HeatmapHeight', 'ExpectedOKS', 'ExpectedOKS')
+    ]
+    height, expected, again = pictures
+    assert (expected == again).all()
+    assert (expected != height)[:60].any()
 
 
 def test_heatmaps_over_large_photographs(metainfo):
@@ -424,7 +435,7 @@ def test_heatmaps_over_large_photographs(metainfo):
     people = someone(metainfo, (9, 9), heatmaps=heatmaps, corners=corners)
     tracemalloc.start()
     try:
-        drawn = PoseArtist(metainfo, 0.3)(image, people)
+        drawn = PoseArtist(metainfo, 0.3, 'HeatmapHeight')(image, people)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -510,11 +521,13 @@ def test_heatmaps_of_a_network_that_scores_by_expected_oks(tmp_path):
     """Which needs the covariances that were not asked for."""
     options = '--cfg-options', 'codec.scores=ExpectedOKS'
     out = tmp_path / 'out'
-    run(PERSON, f'--out={out}', '--heatmap', *options)
+    printed, _ = run(PERSON, f'--out={out}', '--heatmap', *options)
     found = json.loads((out / 'predictions.json').read_text())
     (person,) = found['annotations']
     assert 'covariances' not in person
     assert 0 < person['score'] <= 1
+    assert found['info'] == dict(scores='ExpectedOKS')
+    assert 'joints above 0.3 (ExpectedOKS)' in printed
 
 
 @pytest.fixture
