@@ -14,7 +14,7 @@ from mmpose.structures import PoseDataSample
 from dark_codec import DARKCodec
 from dark_codec.deployment import ExportedDecoder, check_onnx, export_onnx
 from dark_codec.functional import ALIGNMENTS
-from dark_codec.registry import DECODERS, ENCODERS
+from dark_codec.registry import DECODERS, ENCODERS, SCORES
 
 BLOCKS = read_blocks(ROOT / 'docs/extend.md')
 (CONFIG,) = (block.text for block in BLOCKS if '_base_' in block.text)
@@ -23,7 +23,7 @@ BLOCKS = read_blocks(ROOT / 'docs/extend.md')
 @pytest.fixture
 def my_parts(tmp_path, monkeypatch):
     """The page's module; what it registers is forgotten afterwards."""
-    for registry in (DECODERS, ENCODERS):
+    for registry in (DECODERS, ENCODERS, SCORES):
         known = dict(registry.module_dict)
         monkeypatch.setattr(registry, 'module_dict', known)
     monkeypatch.setitem(ALIGNMENTS, 'pixel_block', None)
