@@ -1,24 +1,40 @@
-"""Compare the covariances of the decoders with their errors."""
+"""Covariances and expected OKS against the errors of keypoints.
+
+A network that is trained with the mean squared error predicts the mean of
+the targets that it thinks possible: the training Gaussian, blurred with what
+it does not know. So what a peak's covariance C has beyond the targets' own,
+C - sigma^2, should be the covariance of the error; the models put that to the
+test, on images that they were not fitted to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import spearmanr
-from torch import nn
+import torch
+from scipy.optimize import minimize
+from scipy.stats import chi2, spearmanr
 
-from dark_codec.analysis.bootstrap import Estimate, bootstrap
+from dark_codec import ExpectedOKS, HeatmapDecoder
+from dark_codec.analysis.bootstrap import bootstrap
+from dark_codec.analysis.calibration import (
+    calibration_error,
+    oks,
+    rank_correlation,
+)
 from dark_codec.analysis.report import markdown
-from projects.decoder_study.scores import THRESHOLDS, score
-from projects.decoder_study.tables import absolute
 from projects.shared_data import Maps
 
-BINS = 10
-# sd of a Gaussian from its median absolute deviation
-_ROBUST = 1.4826
+from .scores import THRESHOLDS, difference, score
+
 # ratio of the axes from which a covariance counts as having a direction
 _ELONGATED = 1.15
+# COCO's, of the 12 joints in the order of Leeds Sports
+_LEG, _ARM = (0.089, 0.087, 0.107), (0.062, 0.072, 0.079)
+SIGMAS = (*_LEG, *_LEG[::-1], *_ARM, *_ARM[::-1])
+NOISES = (0.0, 0.05, 0.1)
 
 
 class Predicted(NamedTuple):
@@ -41,23 +57,12 @@ class Predicted(NamedTuple):
     scores: np.ndarray
     located: np.ndarray
 
-    @property
-    def spread(self) -> np.ndarray:
-        """Root of the mean variance in heatmap px, (I, K)."""
-        trace = self.covariance[..., 0, 0] + self.covariance[..., 1, 1]
-        return np.sqrt(trace / 2)
-
-    @property
-    def distances(self) -> np.ndarray:
-        """Lengths of the errors in heatmap px, (I, K)."""
-        return np.linalg.norm(self.errors, axis=-1)
-
     def of(self, images: np.ndarray) -> Predicted:
         """Take those of some images, (I,) bool."""
         return Predicted(*(part[images] for part in self))
 
 
-def predict(decoder: nn.Module, maps: Maps, sigma: float) -> Predicted:
+def predict(decoder: HeatmapDecoder, maps: Maps, sigma: float) -> Predicted:
     """Decode with covariances.
 
     Args:
@@ -73,8 +78,6 @@ def predict(decoder: nn.Module, maps: Maps, sigma: float) -> Predicted:
     if not np.isfinite(covariance).all():
         raise RuntimeError('a keypoint has no covariance')
     variances, axes = np.linalg.eigh(covariance)
-    if not (variances > 0).all():
-        raise RuntimeError('a covariance is singular')
     beyond = np.maximum(variances - sigma**2, 0)
     excess = (axes * beyond[..., None, :]) @ axes.swapaxes(-1, -2)
     scores = score(decoded.points.numpy(), maps)
@@ -87,22 +90,116 @@ def predict(decoder: nn.Module, maps: Maps, sigma: float) -> Predicted:
     )
 
 
+# name: covariance of the error by parameters, and where their fit starts
+MODELS: dict[str, tuple[Callable, list[float]]] = {
+    'b^2': (lambda p, by: by[0] ** 2 * np.eye(2), [1.0]),
+    'C': (lambda p, by: p.covariance, []),
+    'a^2 C': (lambda p, by: by[0] ** 2 * p.covariance, [0.5]),
+    'b^2 + a^2 (C - sigma^2)': (
+        lambda p, by: by[0] ** 2 * np.eye(2) + by[1] ** 2 * p.excess,
+        [0.5, 1.0],
+    ),
+    'b^2 / score^2c': (
+        lambda p, by: (
+            by[0] ** 2 * np.eye(2) * p.scores[..., None, None] ** (-2 * by[1])
+        ),
+        [1.0, 0.5],
+    ),
+}
+
+
+def _mahalanobis_and_density(
+    covariance: np.ndarray, errors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances and log densities of errors, (I, K) each."""
+    inverse = np.linalg.inv(covariance)
+    squared = np.einsum('...i,...ij,...j', errors, inverse, errors)
+    determinant = np.linalg.det(covariance)
+    return squared, -0.5 * (squared + np.log(determinant)) - np.log(2 * np.pi)
+
+
+def judge(
+    predicted: Predicted, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit a model to each half of the images, and judge it on the other.
+
+    It is fitted by maximum likelihood to the located keypoints.
+
+    Returns:
+        The mean of the two fits' parameters, (P,); squared Mahalanobis
+        distances, and log densities of the errors, (I, K) each.
+    """
+    model, start = MODELS[name]
+    half = np.arange(len(predicted.errors)) % 2 == 0
+    squared, density = np.empty((2, *predicted.errors.shape[:2]))
+    parameters = []
+    for fitted in (half, ~half):
+        seen, unseen = predicted.of(fitted), predicted.of(~fitted)
+
+        def cost(by: np.ndarray, seen: Predicted = seen) -> float:
+            # squares make both signs of a parameter mean the same
+            _, logs = _mahalanobis_and_density(model(seen, by), seen.errors)
+            return -logs[seen.located].mean()
+
+        best = np.array(start)
+        if start:
+            best = minimize(cost, best, method='Nelder-Mead').x
+        squared[~fitted], density[~fitted] = _mahalanobis_and_density(
+            model(unseen, best), unseen.errors
+        )
+        parameters.append(np.abs(best))
+    return np.mean(parameters, 0), squared, density
+
+
+def _share(values: np.ndarray, chosen: np.ndarray) -> float:
+    return (values * chosen).sum() / chosen.sum()
+
+
+def model_table(predicted: Predicted) -> str:
+    """Coverage and likelihood of every model."""
+    located = predicted.located
+    _, _, reference = judge(predicted, 'b^2')
+    rows = []
+    for model in MODELS:
+        parameters, squared, density = judge(predicted, model)
+        gain = bootstrap(_share, density - reference, located)
+        inside = {
+            level: 100.0 * (squared < chi2.ppf(level, 2))
+            for level in (0.5, 0.95)
+        }
+        shares = [
+            bootstrap(_share, inside[0.5], located),
+            bootstrap(_share, inside[0.95], located),
+            bootstrap(_share, inside[0.95], np.ones_like(located)),
+        ]
+        rows.append(
+            [
+                model,
+                ', '.join(f'{x:.2f}' for x in parameters) or '-',
+                difference(gain),
+                *(share.text(1) for share in shares),
+            ]
+        )
+    header = ['covariance of the error', 'b, a, c', 'log density']
+    return markdown([*header, '50 %', '95 %', '95 %, misses too'], rows)
+
+
 def _ranks(
     spread: np.ndarray,
     scores: np.ndarray,
     distance: np.ndarray,
     chosen: np.ndarray,
-) -> list[float]:
+) -> np.ndarray:
     """Rank correlations: spread-error, score-error, spread given score."""
     columns = [spread[chosen], -scores[chosen], distance[chosen]]
     r = spearmanr(np.stack(columns, 1)).statistic
     partial = (r[0, 2] - r[0, 1] * r[1, 2]) / np.sqrt(
         (1 - r[0, 1] ** 2) * (1 - r[1, 2] ** 2)
     )
-    return [r[0, 2], r[1, 2], partial]
+    return np.array([r[0, 2], r[1, 2], partial])
 
 
-def _alignment(
+def alignment(
     covariance: np.ndarray, errors: np.ndarray, chosen: np.ndarray
 ) -> float:
     """Mean cosine of twice the angle between long axis and error."""
@@ -112,53 +209,61 @@ def _alignment(
     )
     mean, radius = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     elongated = (mean + radius) > _ELONGATED**2 * (mean - radius)
-    long_axis = np.arctan2(2 * xy, xx - yy)
     x, y = errors[chosen].T
-    cosine = np.cos(2 * np.arctan2(y, x) - long_axis)
-    return cosine[elongated].mean()
+    angle = 2 * np.arctan2(y, x) - np.arctan2(2 * xy, xx - yy)
+    return np.cos(angle)[elongated].mean()
 
 
-def ranking_table(sets: dict[str, Predicted]) -> str:
+def ranking_table(predicted: Predicted) -> str:
     """Show which of spread and score tells large errors from small ones."""
+    distances = np.linalg.norm(predicted.errors, axis=-1)
+    variance = np.trace(predicted.covariance, axis1=2, axis2=3) / 2
+    spread = np.sqrt(variance)
     rows = []
-    for name, p in sets.items():
-        for subset in ('all', 'located'):
-            chosen = p.located | (subset == 'all')
-            ranks = bootstrap(_ranks, p.spread, p.scores, p.distances, chosen)
-            direction = bootstrap(_alignment, p.covariance, p.errors, chosen)
-            cells = absolute(ranks) + absolute(direction)
-            rows.append([f'{name}; {subset}', *cells])
-    header = [
-        'decoder; keypoints',
-        'spread',
-        '1 - score',
-        'spread, given the score',
-        'direction',
-    ]
+    for name in ('all', 'located'):
+        chosen = predicted.located | (name == 'all')
+        ranks = bootstrap(_ranks, spread, predicted.scores, distances, chosen)
+        direction = bootstrap(
+            alignment, predicted.covariance, predicted.errors, chosen
+        )
+        cells = [ranks.at(i).text(2) for i in range(3)]
+        cells.append(direction.text(2))
+        rows.append([name, f'{np.median(spread[chosen]):.2f}', *cells])
+    header = ['keypoints', 'median spread', 'spread', '1 - score']
+    header += ['spread, given the score', 'direction']
     return markdown(header, rows)
 
 
-def reliability(predicted: Predicted) -> tuple[np.ndarray, Estimate]:
-    """Observed errors by bins of predicted standard deviation.
+def score_table(
+    decoder: HeatmapDecoder, sets: dict[str, Maps], sigma: float
+) -> str:
+    """Calibration and ranks of both scores, on clean and on noisy maps.
 
-    Both axes of all located keypoints, in bins of equal counts.
-
-    Returns:
-        Median predicted sd of each bin, and the observed one (robust, with
-        intervals), (BINS,) each, in heatmap px.
+    OKS takes COCO's sigmas, and as a person's area 0.53 of the box round the
+    labels with a tenth added on each side.
     """
-    variance = np.diagonal(predicted.covariance, axis1=2, axis2=3)
-    deviation = np.sqrt(variance)
-    chosen = np.broadcast_to(predicted.located[..., None], deviation.shape)
-    edges = np.quantile(deviation[chosen], np.linspace(0, 1, BINS + 1))
-    bins = np.digitize(deviation, edges[1:-1])
-    bins = np.where(chosen, bins, BINS)
-
-    def observed(errors: np.ndarray, bins: np.ndarray) -> list[float]:
-        return [
-            _ROBUST * np.median(np.abs(errors[bins == number]))
-            for number in range(BINS)
-        ]
-
-    middle = [np.median(deviation[bins == number]) for number in range(BINS)]
-    return np.array(middle), bootstrap(observed, predicted.errors, bins)
+    rows = []
+    for name, maps in sets.items():
+        box = 1.2 * np.ptp(maps.truth, axis=1)
+        tolerance = 2 * np.sqrt(0.53 * box.prod(1))[:, None] * SIGMAS
+        height, width = maps.heatmaps.shape[2:]
+        generator = torch.Generator().manual_seed(0)
+        white = torch.randn(maps.heatmaps.shape, generator=generator)
+        for noise in NOISES:
+            decoded = decoder(maps.heatmaps + noise * white)
+            errors = score(decoded.points.numpy(), maps).distances
+            expected = ExpectedOKS(SIGMAS)(decoded, (width, height), sigma)
+            measured = oks(errors, tolerance)
+            cells = [
+                bootstrap(
+                    lambda s, m, of=of: of(s.ravel(), m.ravel()),
+                    scores.numpy(),
+                    measured,
+                ).text(3)
+                for of in (calibration_error, rank_correlation)
+                for scores in (decoded.scores, expected)
+            ]
+            rows.append([f'{name}; {noise:g}', *cells])
+    header = ['maps; noise', 'ECE, height', 'ECE, expected OKS']
+    header += ['rank, height', 'rank, expected OKS']
+    return markdown(header, rows)
