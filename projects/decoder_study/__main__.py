@@ -16,10 +16,9 @@ from pathlib import Path
 import torch
 
 from dark_codec.analysis.report import fill
+from projects.decoder_study import covariance, gaussians, real_maps
+from projects.decoder_study.decoders import decoders, taylor
 from projects.shared_data import REAL_HEATMAPS, load
-
-from . import covariance, gaussians, real_maps
-from .decoders import decoders, taylor
 
 HERE = Path(__file__).resolve().parent
 PAGES = {
