@@ -21,7 +21,7 @@ from . import compat  # noqa: E402
 compat.apply()
 
 from . import registration  # noqa: E402, F401, I001
-from . import datasets, engine, evaluation  # noqa: E402, F401
+from . import engine  # noqa: E402, F401
 from .config import apply_codec, install  # noqa: E402
 from .files import config_path, tool_path  # noqa: E402
 from .targets import BatchGenerateTarget  # noqa: E402

@@ -9,9 +9,10 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 from scipy.io import loadmat, savemat
-from tiny_run import call, environment, narrow_hrnet
+from tiny_run import environment, narrow_hrnet
 
 from dark_codec import apply_codec
+from projects.leeds_sports import lsp2coco
 
 ROOT = Path(__file__).parents[2]
 HRNET = ROOT / 'projects' / 'leeds_sports' / 'hrnet'
@@ -33,10 +34,8 @@ def few_people(data_root, tmp_path):
     joints = loadmat(data_root / 'lspet' / 'joints.mat')['joints']
     savemat(extended / 'joints.mat', dict(joints=joints[..., :PEOPLE]))
     out = tmp_path / 'leeds_sports'
-    converter = ['dataset_converters/lsp2coco.py', tmp_path / 'lsp']
-    options = ['--lspet', extended, '--out', out]
-    run = call(*converter, *options, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
+    options = ['--lspet', str(extended), '--out', str(out)]
+    lsp2coco.main([str(tmp_path / 'lsp'), *options])
     for path in out.glob('*.json'):
         coco = json.loads(path.read_text())
         coco['images'] = coco['images'][:PEOPLE]

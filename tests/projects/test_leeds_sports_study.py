@@ -1,4 +1,4 @@
-"""The study of projects/leeds_sports: configs, trainings, tables, report."""
+"""The study of projects/leeds_sports: configs, trainings, tables, page."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,12 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from dark_codec import DARKCodec, apply_codec
-from dark_codec.analysis.prediction import DECODERS as NAMED
-from dark_codec.analysis.prediction import predict, redecode
+from dark_codec import apply_codec
+from dark_codec.analysis.prediction import predict
 from dark_codec.analysis.report import fill
-from projects.leeds_sports.study import runs, training
-from projects.leeds_sports.study.comparisons import (
-    TABLES,
-    Row,
-    Table,
-)
+from projects.leeds_sports.study import __main__ as study
+from projects.leeds_sports.study import runs
+from projects.leeds_sports.study.comparisons import TABLES, Row, Table
 from projects.leeds_sports.study.evaluation import (
     CORRECTED,
     Decoded,
@@ -27,10 +23,8 @@ from projects.leeds_sports.study.evaluation import (
     load,
     save,
 )
-from projects.leeds_sports.study.examples import choose_examples, count_peaks
-from projects.leeds_sports.study.quantisation import quantisation_errors
-from projects.leeds_sports.study.results import shown_tables
 from projects.leeds_sports.study.tables import compare, comparison_table
+from projects.leeds_sports.study.when import draw_encoding, draw_kernels
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +66,7 @@ def test_a_config_is_its_family_with_another_codec(name, monkeypatch):
     # as they are written
     monkeypatch.setenv('DARK_CODEC_COMPLETE', '0')
     cfg = Config.fromfile(STUDY / 'configs' / f'{name}.py').to_dict()
-    family = 'figures' if 'figures' in name else 'lsp'
-    family += '-stride16' if 'stride16' in name else ''
+    family = 'lsp-stride16' if 'stride16' in name else 'lsp'
     family += f'-{name.split("-")[-1]}-10e' if '-10e_' in name else ''
     base = Config.fromfile(STUDY / 'configs' / '_base_' / f'{family}.py')
     base = base.to_dict()
@@ -124,53 +117,26 @@ def tiny(tmp_path, monkeypatch):
     return runs.Run('tiny', seed=3)
 
 
-def test_trains_what_is_missing_and_nothing_else(tiny, tmp_path, capfd):
+def test_a_training_goes_on_where_it_was_interrupted(tiny, tmp_path, capfd):
     work_dir = tmp_path / 'work'
-    training.train_missing([tiny], work_dir)
-    folder = tiny.folder(work_dir)
-    assert training.is_trained(tiny, work_dir)
-    assert training.summarise_log(folder)['iterations'] == 8
+    study.train(tiny, work_dir)
+    assert study.is_trained(tiny, work_dir)
     assert 'seed: 3' in capfd.readouterr().out
-
-    training.train_missing([tiny], work_dir)
-    assert 'trained already' in capfd.readouterr().out
-
     # as an interruption after the first epoch leaves it
+    folder = tiny.folder(work_dir)
     (folder / 'epoch_2.pth').unlink()
     (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
-    assert not training.is_trained(tiny, work_dir)
-    training.train_missing([tiny], work_dir)
+    assert not study.is_trained(tiny, work_dir)
+    study.train(tiny, work_dir)
     assert 'resumed epoch: 1' in capfd.readouterr().out
-    assert training.is_trained(tiny, work_dir)
-    assert training.summarise_log(folder)['iterations'] == 8
+    assert study.is_trained(tiny, work_dir)
 
 
 def test_a_training_that_fails_is_named(tiny, tmp_path):
     with (tmp_path / 'tiny.py').open('a') as file:
         file.write("optim_wrapper = dict(optimizer=dict(type='NoSuch'))\n")
-    with pytest.raises(training.TrainingFailed, match='tiny, seed 3: exit'):
-        training.train_missing([tiny], tmp_path / 'work')
-
-
-def test_summary_of_an_interrupted_log(tmp_path):
-    for session, entries in (
-        ('a', [(50, 1.0, 0.9), (100, 2.0, 0.5)]),
-        # iterations 51 to 100 were lost, and done again
-        ('b', [(100, 3.0, 0.4), (120, 4.0, 0.2)]),
-    ):
-        folder = tmp_path / session / 'vis_data'
-        folder.mkdir(parents=True)
-        lines = [
-            json.dumps(dict(step=step, iter=step, time=time, loss=loss))
-            for step, time, loss in entries
-        ]
-        lines.append(json.dumps({'torso/PCK@0.2': 0.5, 'step': 2}))
-        (folder / 'scalars.json').write_text('\n'.join(lines))
-    summary = training.summarise_log(tmp_path)
-    seconds = 50 * 1.0 + 50 * 3.0 + 20 * 4.0
-    assert summary == dict(
-        iterations=120, minutes=round(seconds / 60, 1), loss=0.3
-    )
+    with pytest.raises(SystemExit, match='tiny, seed 3: exit'):
+        study.train(tiny, tmp_path / 'work')
 
 
 # each lies a quarter of a pixel right of, and above a pixel's centre
@@ -193,7 +159,6 @@ def decoded(distances, repeated):
 
 
 TABLE = Table(
-    'a title',
     [Row('first', 'a', 'argmax'), Row('second', 'b', 'DARK', 'first')],
     extra='offset',
 )
@@ -240,8 +205,8 @@ def test_numbers_by_hand():
 
 def test_rounding_of_floor():
     """Half a pixel that floor takes from all labels is not rounding."""
-    name = runs.figures('biased-floor')
-    table = Table('', [Row('floor', name, 'DARK')], extra='rounding')
+    name = runs.short('biased-floor', '64x48')
+    table = Table([Row('floor', name, 'DARK')], extra='rounding')
     one = decoded({'DARK': [[0.01, 0.01], [0.01, 0.01]]}, 1)
     # floor moves a label at 5.25 by -0.25 and one at 6.75 by -0.75
     offset = np.full((2, 2, 2), (-0.25, -0.75), np.float32)
@@ -299,33 +264,6 @@ def prediction(tmp_path_factory):
     return predict(cfg)
 
 
-def test_examples_are_what_they_are_said_to_be(prediction):
-    _, points = redecode(prediction, 'TaylorDecoder')
-    errors = np.linalg.norm(points - prediction.truth, axis=-1)
-    peaks, typical = choose_examples(prediction, errors, NAMED)
-    heatmaps = prediction.heatmaps.numpy()
-    maxima = heatmaps.max((2, 3))
-    middle = np.median(maxima[prediction.labelled])
-    found = prediction.labelled & (maxima >= middle)
-    most = max(count_peaks(heatmap) for heatmap in heatmaps[found])
-    assert peaks.predicted.max() >= middle
-    assert count_peaks(peaks.predicted) == most
-    names = prediction.runner.test_dataloader.dataset.metainfo
-    keypoint = names['keypoint_name2id'][typical.keypoint]
-    np.testing.assert_array_equal(
-        typical.predicted, heatmaps[typical.image, keypoint]
-    )
-    labelled = np.sort(errors[prediction.labelled])
-    rank = np.searchsorted(labelled, errors[typical.image, keypoint])
-    assert abs(rank - len(labelled) / 2) <= 1
-    # asymmetric: the estimator's affine, then 4 input px per heatmap px
-    meta = prediction.samples[typical.image].metainfo
-    corner = np.array(meta['input_center']) - meta['input_scale'] / 2
-    pixel = prediction.truth[typical.image, keypoint] - corner
-    pixel = pixel / meta['input_scale'] * 16
-    np.testing.assert_allclose(typical.truth, pixel, atol=1e-4)
-
-
 def test_the_flip_shift_is_corrected(prediction):
     """By half an input pixel to the left: an eighth of a heatmap's."""
     decoded = decode_all(prediction)
@@ -346,54 +284,64 @@ def test_saved_and_read_again(tmp_path):
         np.testing.assert_array_equal(after['DARK'], before['DARK'])
 
 
-def promised(name):
-    """What a config's name says of its network."""
-    codec = expected_codec(name)
-    width, height = codec['input_size']
-    return dict(
-        size=f'{height}x{width}',
-        encoder=codec.get('encoder', dict(type='UnbiasedEncoder')),
-        epochs=int(name.split('_')[2].split('-')[-1].removesuffix('e')),
-    )
-
-
-def test_the_report_shows_the_committed_numbers():
+def test_the_page_shows_the_committed_numbers():
     numbers = json.loads((STUDY / 'results' / 'tables.json').read_text())
-    record = json.loads((STUDY / 'results' / 'runs.json').read_text())
-    report = (STUDY / 'README.md').read_text()
-    assert fill(report, shown_tables(report, numbers, record)) == report
-    trained = [(run['config'], run['seed']) for run in record['runs']]
-    assert trained == [tuple(r) for r in runs.RUNS if tuple(r) in trained]
-    for name, table in TABLES.items():
-        for row in table.rows:
-            network = numbers[name][row.label]['network']
-            seeds = [seed for config, seed in trained if config == row.config]
-            assert network.pop('seeds') == seeds
-            assert network == promised(row.config)
+    page = (STUDY / 'README.md').read_text()
+    assert fill(page, study.shown_tables(page, numbers)) == page
+    for name, rows in numbers.items():
+        assert list(rows) == [row.label for row in TABLES[name].rows]
+        for row in TABLES[name].rows:
+            trained = [run for run in runs.RUNS if run.config == row.config]
+            for values in rows[row.label]['seeds'].values():
+                assert len(values) == len(trained)
+
+
+def test_the_figures_are_drawn_from_the_committed_numbers():
+    tables, when = (
+        json.loads((STUDY / 'results' / f'{name}.json').read_text())
+        for name in ('tables', 'when')
+    )
+    assert len(draw_kernels(when['noise']).axes) == 2
+    _, gains = draw_encoding(tables).axes
+    # one point for each pair of networks
+    drawn = [bars.lines[0].get_ydata()[0] for bars in gains.containers]
+    row = tables['3d']['unbiased, Taylor without modulation']
+    assert len(drawn) == 6 and row['less']['PCK@0.1'][0] in drawn
 
 
 def test_nothing_trained_is_said(tmp_path):
-    result = tiny_run.call(
-        str(STUDY / 'run.py'), '--no-train', '--work-dir', 'none', cwd=tmp_path
+    with pytest.raises(SystemExit, match='no network is trained in'):
+        study.main(['--no-train', '--work-dir', str(tmp_path)])
+
+
+def test_a_trained_network_renews_its_noise_only(tmp_path, monkeypatch):
+    """Tables and figures that need other networks stay as they are."""
+    data = tiny_run.write_data(tmp_path / 'data')
+    extra = "model['test_cfg'] = dict(flip_test=True)\n"
+    name = runs.converged('unbiased', '64x48')
+    tiny_run.write_config(tmp_path / f'{name}.py', data, extra=extra)
+    monkeypatch.setattr(runs, 'CONFIGS', tmp_path)
+    run = runs.Run(name, 0)
+    folder = run.folder(tmp_path)
+    folder.mkdir(parents=True)
+    tiny_run.save_weights(run.path, folder / 'epoch_2.pth')
+    (folder / 'last_checkpoint').write_text('epoch_2.pth')
+    monkeypatch.setattr(study, 'RUNS', [run])
+    study.main(
+        ['--no-train', '--work-dir', str(tmp_path), '--out', str(tmp_path)]
     )
-    assert 'no network is trained in' in tiny_run.refused(result)
-
-
-def test_count_peaks():
-    heatmap = np.zeros((9, 12), np.float32)
-    heatmap[4, 2] = 1
-    assert count_peaks(heatmap) == 1
-    heatmap[4, 4] = 0.6
-    heatmap[2, 2] = 0.4  # too low
-    heatmap[4, 8] = 0.9  # too far
-    assert count_peaks(heatmap) == 2
-
-
-def test_quantisation_errors():
-    codec = DARKCodec(alignment='half_pixel')
-    # 4 input px per heatmap px: at heatmap px (1, 1) plus (0, .25, .75) px
-    points = np.array([[5.5, 5.5], [6.5, 5.5], [5.5, 8.5]])
-    errors = quantisation_errors(points, codec)
-    np.testing.assert_allclose(errors['floor'], [0, 1, 3], atol=1e-5)
-    np.testing.assert_allclose(errors['ceil'], [0, 3, 1], atol=1e-5)
-    np.testing.assert_allclose(errors['round'], [0, 1, 1], atol=1e-5)
+    before, after = (
+        {
+            name: json.loads((out / 'results' / f'{name}.json').read_text())
+            for name in ('tables', 'when')
+        }
+        for out in (STUDY, tmp_path)
+    )
+    assert after['tables'] == before['tables']
+    assert (
+        after['when']['noise']['128x96'] == before['when']['noise']['128x96']
+    )
+    assert after['when']['noise']['64x48'] != before['when']['noise']['64x48']
+    assert (tmp_path / 'README.md').read_text() == (
+        STUDY / 'README.md'
+    ).read_text()

@@ -39,10 +39,14 @@ from dark_codec.registry import DECODERS as DECODERS_REGISTRY
 from tools.analysis_tools import compare_decoders, dump_heatmaps
 
 COMPARE = 'analysis_tools/compare_decoders.py'
-DOCS = (Path(__file__).parents[2] / 'docs/heatmap_dumps.md').read_text()
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / 'docs/heatmap_dumps.md').read_text()
 PEOPLE = 12
 # every kind of number that MMPose has for 2D keypoints, and ours
 EXTRA = """
+custom_imports = dict(
+    imports=['dark_codec', 'projects.leeds_sports'],
+    allow_failed_imports=False)
 model['test_cfg'] = dict(flip_test=True)
 test_evaluator = [
     dict(type='CocoMetric', ann_file=data_root + '/people.json'),
@@ -181,6 +185,7 @@ def test_as_users_start_it(folder):
         *('full', '--out=of_log', '--decoders', 'argmax', 'dark'),
         '--draws=10',
         cwd=folder,
+        PYTHONPATH=str(ROOT),  # of the config's metric
     )
     assert result.returncode == 0, result.stderr
     text = result.stdout + result.stderr

@@ -2,17 +2,8 @@
 # Leeds Sports: about half an hour on two CPU cores.
 _base_ = [
     'mmpose::_base_/default_runtime.py',
-    '../../../configs/_base_/datasets/lsp.py',
+    '_base_/lsp.py',
 ]
-custom_imports = dict(
-    imports=[
-        'dark_codec',
-        'projects.leeds_sports.efficientnet_lite',
-        'projects.leeds_sports.merge_neck',
-    ],
-    allow_failed_imports=False,
-)
-
 train_cfg = dict(max_epochs=10, val_interval=1)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.01)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from .evaluation import CORRECTED
-from .runs import ENCODINGS, converged, figures, short
+from .runs import ENCODINGS, converged, short
 
 Network = Callable[[str], str]  # stem of a config, by how labels are encoded
 
@@ -31,14 +32,12 @@ class Table(NamedTuple):
     """Rows that belong together.
 
     Attributes:
-        title (str): What the table shows.
         rows (list[Row]): In order.
         extra (str, optional): One more measure to show: ``'offset'``, where
             the errors point, or ``'rounding'``, how much of the labels'
             rounding is in them.
     """
 
-    title: str
     rows: list[Row]
     extra: str | None = None
 
@@ -100,109 +99,59 @@ def _sizes() -> list[Row]:
 
 
 def _alignments() -> list[Row]:
-    configs = {
-        'half_pixel': short('unbiased', '64x48'),
-        'align_corners': short('unbiased-align-corners', '64x48'),
-        'asymmetric, shift by 1': short('unbiased-asymmetric', '64x48'),
-    }
-    rows = [
-        Row(
-            name,
-            config,
-            'DARK',
-            None if name == 'half_pixel' else 'half_pixel',
-        )
-        for name, config in configs.items()
-    ]
-    name, config = 'asymmetric, shift by 1', rows[-1].config
+    first, shifted = 'half_pixel', 'asymmetric, shift by 1'
+    asymmetric = short('unbiased-asymmetric', '64x48')
     corrected = 'asymmetric, corrected by correct_flip_shift'
-    return [*rows, Row(corrected, config, CORRECTED, name)]
+    align_corners = short('unbiased-align-corners', '64x48')
+    return [
+        Row(first, short('unbiased', '64x48'), 'DARK'),
+        Row('align_corners', align_corners, 'DARK', first),
+        Row(shifted, asymmetric, 'DARK', first),
+        Row(corrected, asymmetric, CORRECTED, shifted),
+    ]
 
 
-def _floor(config: Network) -> list[Row]:
+def _floor() -> list[Row]:
     rows = []
     for decoder in ('Taylor without modulation', 'DARK'):
-        first = f'round, {decoder}'
+        first, config = f'round, {decoder}', short('biased', '64x48')
+        floor = short('biased-floor', '64x48')
         rows += [
-            Row(first, config('biased'), decoder),
-            Row(f'floor, {decoder}', config('biased-floor'), decoder, first),
+            Row(first, config, decoder),
+            Row(f'floor, {decoder}', floor, decoder, first),
         ]
     return rows
 
 
-def _converged(size: str) -> Network:
-    return lambda codec: converged(codec, size)
+def _by_budget(size: str, letter: str) -> dict[str, Table]:
+    """Tables 1 to 3 at one size, of the long budget and of the short one."""
+    tables = {}
+    for prefix, stem in (('', converged), (SHORT, short)):
+        network = partial(stem, size=size)
+        tables |= {
+            f'{prefix}1{letter}': Table(_decoding(network('biased'))),
+            f'{prefix}2{letter}': Table(_modulation(network)),
+            f'{prefix}3{letter}': Table(_encoding(network), 'rounding'),
+        }
+    return tables
 
 
-def _short(size: str) -> Network:
-    return lambda codec: short(codec, size)
-
-
+SHORT = 'short-'
 TABLES = {
-    '1': Table(
-        'Decoding; biased encoding, 128x96',
-        _decoding(converged('biased', '128x96')),
-    ),
-    '1b': Table(
-        'Decoding; biased encoding, 64x48',
-        _decoding(converged('biased', '64x48')),
-    ),
-    '2': Table('Modulation, 128x96', _modulation(_converged('128x96'))),
-    '2b': Table('Modulation, 64x48', _modulation(_converged('64x48'))),
-    '3': Table(
-        'Encoding, 128x96', _encoding(_converged('128x96')), 'rounding'
-    ),
-    '3b': Table('Encoding, 64x48', _encoding(_converged('64x48')), 'rounding'),
-    'short-1': Table(
-        'Decoding; biased encoding, 128x96, short budget',
-        _decoding(short('biased', '128x96')),
-    ),
-    'short-2': Table(
-        'Modulation, 128x96, short budget', _modulation(_short('128x96'))
-    ),
-    'short-2b': Table(
-        'Modulation, 64x48, short budget', _modulation(_short('64x48'))
-    ),
-    'short-3': Table(
-        'Encoding, 128x96, short budget',
-        _encoding(_short('128x96')),
-        'rounding',
-    ),
-    'short-3b': Table(
-        'Encoding, 64x48, short budget',
-        _encoding(_short('64x48')),
-        'rounding',
-    ),
-    '3c': Table(
-        'Encoding, 96x72, short budget',
-        _encoding(_short('96x72')),
-        'rounding',
-    ),
+    **_by_budget('128x96', ''),
+    **_by_budget('64x48', 'b'),
+    '3c': Table(_encoding(partial(short, size='96x72')), 'rounding'),
     '3d': Table(
-        'Encoding, 128x96 with heatmaps of 8x6, short budget',
         _encoding(lambda codec: short(f'{codec}-stride16', '128x96')),
         'rounding',
     ),
-    '4': Table('Input sizes, short budget', _sizes()),
-    '5': Table(
-        'Alignments, 64x48, flip test, short budget', _alignments(), 'offset'
-    ),
-    '6': Table(
-        'Encoding with exact labels: synthetic figures, 64x48',
-        _encoding(figures),
-        'rounding',
-    ),
-    '7': Table(
-        'Rounding down, 64x48, short budget',
-        _floor(_short('64x48')),
-        'offset',
-    ),
-    '7b': Table('Rounding down, figures', _floor(figures), 'offset'),
+    '4': Table(_sizes()),
+    '5': Table(_alignments(), 'offset'),
+    '7': Table(_floor(), 'offset'),
 }
 
 # What the tables of both budgets say, side by side: size, what is compared,
 # the table (with SHORT before its name for the short budget) and its row
-SHORT = 'short-'
 BUDGETS = [
     *(
         ('128x96', f'{label} against argmax', '1', label)
@@ -237,5 +186,4 @@ ENCODING_TABLES = {
     '3c': '96x72, short budget',
     'short-3b': '64x48, short budget',
     '3d': '128x96 at stride 16, short budget',
-    '6': 'figures, 64x48',
 }

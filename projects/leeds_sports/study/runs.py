@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CONFIGS = Path(__file__).parent / 'configs'
+ENCODINGS = ('unbiased', 'biased')
 
 
 class Run(NamedTuple):
@@ -30,22 +31,15 @@ class Run(NamedTuple):
 
 
 def converged(codec: str, size: str) -> str:
-    """Stem of a config of ten epochs on Leeds Sports."""
+    """Stem of a config of ten epochs."""
     batch = {'128x96': 32, '64x48': 16}[size]
     return f'td-hm_efficientnet-lite0_{codec}-1xb{batch}-10e_lsp-{size}'
 
 
 def short(codec: str, size: str) -> str:
-    """Stem of a config of two epochs on Leeds Sports."""
+    """Stem of a config of two epochs."""
     return f'td-hm_efficientnet-lite0_{codec}-1xb16-2e_lsp-{size}'
 
-
-def figures(codec: str) -> str:
-    """Stem of a config on the synthetic figures."""
-    return f'td-hm_res18-slim_{codec}-1xb32-6e_figures-64x48'
-
-
-ENCODINGS = ('unbiased', 'biased')
 
 RUNS = [
     *(
@@ -65,5 +59,4 @@ RUNS = [
     Run(short('unbiased-asymmetric', '64x48'), 0),
     Run(short('biased-floor', '64x48'), 0),
     *(Run(short(f'{codec}-stride16', '128x96'), 0) for codec in ENCODINGS),
-    *(Run(figures(codec), 0) for codec in (*ENCODINGS, 'biased-floor')),
 ]

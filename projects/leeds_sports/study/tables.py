@@ -211,23 +211,3 @@ def budgets(numbers: dict[str, Any]) -> str:
         ]
         rows.append([size, what, *cells])
     return markdown(['size', '', *heads], rows, text=(0, 1))
-
-
-def costs(runs: list[dict[str, Any]]) -> str:
-    """Tell what each training took, in markdown.
-
-    Args:
-        runs (list[dict[str, Any]]): ``runs`` of ``runs.json``.
-
-    Returns:
-        str: One line a training.
-    """
-    formats = (
-        '{config}',
-        '{seed}',
-        '{iterations}',
-        '{minutes:.1f}',
-        '{loss:.5f}',
-    )
-    rows = [[text.format(**run) for text in formats] for run in runs]
-    return markdown(['config', 'seed', 'iterations', 'minutes', 'loss'], rows)

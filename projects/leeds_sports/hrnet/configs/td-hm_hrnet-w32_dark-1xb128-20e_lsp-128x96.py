@@ -2,9 +2,8 @@
 # GPU: 20 epochs of 87 iterations, about 6 minutes at 0.2 s an iteration.
 _base_ = [
     'mmpose::_base_/default_runtime.py',
-    '../../../../configs/_base_/datasets/lsp.py',
+    '../../configs/_base_/lsp.py',
 ]
-custom_imports = dict(imports=['dark_codec'], allow_failed_imports=False)
 codec = dict(sigma=1.0)
 targets_on_device = True
 

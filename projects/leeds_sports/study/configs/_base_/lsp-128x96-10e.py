@@ -6,8 +6,7 @@ _base_ = [
 custom_imports = dict(
     imports=[
         'dark_codec',
-        'projects.leeds_sports.efficientnet_lite',
-        'projects.leeds_sports.merge_neck',
+        'projects.leeds_sports',
         'projects.channels_last',
     ],
     allow_failed_imports=False,

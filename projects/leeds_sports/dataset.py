@@ -79,7 +79,7 @@ def _limb_colour(start: str, end: str) -> list[int]:
 class LSPDataset(BaseCocoStyleDataset):
     """Leeds Sports Pose, and Leeds Sports Pose Extended, for training.
 
-    The annotations are written by ``tools/dataset_converters/lsp2coco.py``.
+    The annotations are written by ``projects.leeds_sports.lsp2coco``.
     Left and right are the person's own, not those of the photograph.
     Arguments are those of :class:`mmpose.datasets.BaseCocoStyleDataset`.
 

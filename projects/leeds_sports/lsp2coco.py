@@ -25,15 +25,17 @@ Appearance Models for Human Pose Estimation", BMVC 2010; "Learning Effective
 Human Pose Estimation from Inaccurate Annotation", CVPR 2011.
 """
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import mmengine
 import numpy as np
 from PIL import Image
+from rich.progress import track
 from scipy.io import loadmat
 
-from ..engine.progress import track
-from .lsp import LSPDataset
+from projects.leeds_sports.dataset import LSPDataset
 
 NUM_JOINTS = 14
 NUM_LSP = 2000
@@ -216,8 +218,7 @@ def to_coco(
             labelled.
     """
     images, annotations = [], []
-    numbered = list(enumerate(file_names))
-    for index, name in track(numbered, folder.name):
+    for index, name in enumerate(track(file_names, folder.name)):
         if not (folder / name).is_file():
             raise LayoutError(
                 f'{folder / name} does not exist: "joints" describes '
@@ -286,3 +287,34 @@ def convert_lspet(folder: Path, out: Path) -> None:
     names = [f'images/im{i:05d}.jpg' for i in range(1, len(joints) + 1)]
     coco = to_coco(folder, names, joints, visibility, LSPET_FIRST_ID)
     write(coco, out / 'lspet_train.json')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        'lsp', type=Path, help='folder of LSP: joints.mat and images/'
+    )
+    parser.add_argument(
+        '--lspet', type=Path, help='folder of LSP Extended, likewise'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='folder for the json files'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert what the command line names."""
+    args = parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        convert_lsp(args.lsp, args.out)
+        if args.lspet is not None:
+            convert_lspet(args.lspet, args.out)
+    except LayoutError as error:
+        raise SystemExit(f'error: {error}') from error
+
+
+if __name__ == '__main__':
+    main()

@@ -1,8 +1,12 @@
 # Leeds Sports Pose at 128x96: trains on LSP 1-1000 and LSP Extended, tests on
-# LSP 1001-2000. Needs `dark_codec` in custom_imports.
+# LSP 1001-2000.
 #
 # data/lsp, data/lspet: the datasets, as their authors distribute them;
-# data/leeds_sports: what tools/dataset_converters/lsp2coco.py writes.
+# data/leeds_sports: what projects.leeds_sports.lsp2coco writes.
+custom_imports = dict(
+    imports=['dark_codec', 'projects.leeds_sports'],
+    allow_failed_imports=False,
+)
 codec = dict(type='DARKCodec', input_size=(96, 128), alignment='half_pixel')
 dataset_type = 'LSPDataset'
 data_mode = 'topdown'

@@ -8,8 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
-from dark_codec.openmmlab.datasets import LSPDataset
-from dark_codec.openmmlab.evaluation import TorsoPCK
+from projects.leeds_sports import LSPDataset, TorsoPCK
 
 NAMES = [
     joint['name'] for joint in LSPDataset.METAINFO['keypoint_info'].values()

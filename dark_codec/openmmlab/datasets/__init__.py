@@ -1,5 +1,0 @@
-"""Datasets in MMPose's registry."""
-
-from .lsp import LSPDataset
-
-__all__ = ['LSPDataset']

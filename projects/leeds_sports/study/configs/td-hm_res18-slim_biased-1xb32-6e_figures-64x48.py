@@ -1,2 +1,0 @@
-_base_ = ['_base_/figures.py']
-codec = dict(encoder=dict(type='BiasedEncoder'))
