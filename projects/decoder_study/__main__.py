@@ -16,7 +16,12 @@ from pathlib import Path
 import torch
 
 from dark_codec.analysis.report import fill
-from projects.decoder_study import covariance, gaussians, real_maps
+from projects.decoder_study import (
+    covariance,
+    expected_oks,
+    gaussians,
+    real_maps,
+)
 from projects.decoder_study.decoders import decoders, taylor
 from projects.shared_data import REAL_HEATMAPS, load
 
@@ -74,7 +79,7 @@ def study_real_maps(data: Path, images: Path) -> dict[str, str]:
         'border': real_maps.border_table(plain),
         'models': covariance.model_table(predicted),
         'ranking': covariance.ranking_table(predicted),
-        'scores': covariance.score_table(estimator, sets, sigma),
+        'scores': expected_oks.score_table(estimator, sets, sigma),
     }
 
 

@@ -1,4 +1,4 @@
-"""Covariances and expected OKS against the errors of keypoints.
+"""Covariances against the errors of keypoints.
 
 A network that is trained with the mean squared error predicts the mean of
 the targets that it thinks possible: the training Gaussian, blurred with what
@@ -13,17 +13,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.optimize import minimize
 from scipy.stats import chi2, spearmanr
 
-from dark_codec import ExpectedOKS, HeatmapDecoder
+from dark_codec import HeatmapDecoder
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.calibration import (
-    calibration_error,
-    oks,
-    rank_correlation,
-)
 from dark_codec.analysis.report import markdown
 from projects.shared_data import Maps
 
@@ -31,10 +25,6 @@ from .scores import THRESHOLDS, difference, score
 
 # ratio of the axes from which a covariance counts as having a direction
 _ELONGATED = 1.15
-# COCO's, of the 12 joints in the order of Leeds Sports
-_LEG, _ARM = (0.089, 0.087, 0.107), (0.062, 0.072, 0.079)
-SIGMAS = (*_LEG, *_LEG[::-1], *_ARM, *_ARM[::-1])
-NOISES = (0.0, 0.05, 0.1)
 
 
 class Predicted(NamedTuple):
@@ -231,39 +221,4 @@ def ranking_table(predicted: Predicted) -> str:
         rows.append([name, f'{np.median(spread[chosen]):.2f}', *cells])
     header = ['keypoints', 'median spread', 'spread', '1 - score']
     header += ['spread, given the score', 'direction']
-    return markdown(header, rows)
-
-
-def score_table(
-    decoder: HeatmapDecoder, sets: dict[str, Maps], sigma: float
-) -> str:
-    """Calibration and ranks of both scores, on clean and on noisy maps.
-
-    OKS takes COCO's sigmas, and as a person's area 0.53 of the box round the
-    labels with a tenth added on each side.
-    """
-    rows = []
-    for name, maps in sets.items():
-        box = 1.2 * np.ptp(maps.truth, axis=1)
-        tolerance = 2 * np.sqrt(0.53 * box.prod(1))[:, None] * SIGMAS
-        height, width = maps.heatmaps.shape[2:]
-        generator = torch.Generator().manual_seed(0)
-        white = torch.randn(maps.heatmaps.shape, generator=generator)
-        for noise in NOISES:
-            decoded = decoder(maps.heatmaps + noise * white)
-            errors = score(decoded.points.numpy(), maps).distances
-            expected = ExpectedOKS(SIGMAS)(decoded, (width, height), sigma)
-            measured = oks(errors, tolerance)
-            cells = [
-                bootstrap(
-                    lambda s, m, of=of: of(s.ravel(), m.ravel()),
-                    scores.numpy(),
-                    measured,
-                ).text(3)
-                for of in (calibration_error, rank_correlation)
-                for scores in (decoded.scores, expected)
-            ]
-            rows.append([f'{name}; {noise:g}', *cells])
-    header = ['maps; noise', 'ECE, height', 'ECE, expected OKS']
-    header += ['rank, height', 'rank, expected OKS']
     return markdown(header, rows)

@@ -9,12 +9,8 @@ import torch
 
 from dark_codec import GaussianFitDecoder, TaylorDecoder
 from projects.decoder_study import __main__ as study
-from projects.decoder_study.covariance import (
-    SIGMAS,
-    Predicted,
-    alignment,
-    judge,
-)
+from projects.decoder_study.covariance import Predicted, alignment, judge
+from projects.decoder_study.expected_oks import SIGMAS
 from projects.decoder_study.real_maps import cut_at_border, flip_average
 from projects.decoder_study.scores import score
 from projects.shared_data import REAL_HEATMAPS, Maps, load
@@ -77,6 +73,27 @@ def test_command_writes_the_right_numbers(out, few):
         numbers = [float(cell.split(';')[0]) for cell in written]
         expected = argmax_scores(maps, arrays['gt'], arrays['torso'])
         np.testing.assert_allclose(numbers, expected, atol=0.0051)
+
+
+def test_calibration_of_the_height_keypoint_by_keypoint(out, few):
+    with np.load(few) as file:
+        maps, truth = file['heatmaps'].astype(np.float32), file['gt']
+    points = TaylorDecoder(sigma=2.0)(torch.from_numpy(maps)).points.numpy()
+    errors = points - truth
+    errors = errors - np.median(errors, (0, 1))
+    gaps = np.zeros(10)
+    for image, labels in enumerate(truth):
+        width, height = 1.2 * (labels.max(0) - labels.min(0))
+        for joint, sigma in enumerate(SIGMAS):
+            square = (errors[image, joint] ** 2).sum()
+            tolerance = 4 * sigma**2 * 0.53 * width * height
+            peak = maps[image, joint].max()
+            gap = peak - np.exp(-square / (2 * tolerance))
+            gaps[min(int(10 * peak), 9)] += gap
+    expected = np.abs(gaps).sum() / truth[..., 0].size
+    table = read_table((out / 'README.md').read_text(), 'scores')
+    found = float(table['plain; 0'][0].split(' ')[0])
+    assert found == pytest.approx(expected, abs=6e-4)
 
 
 def test_command_draws_what_the_page_shows(out):
