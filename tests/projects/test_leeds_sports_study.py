@@ -14,7 +14,7 @@ from dark_codec import apply_codec
 from dark_codec.analysis.prediction import predict
 from dark_codec.analysis.report import fill
 from projects.leeds_sports.study import __main__ as study
-from projects.leeds_sports.study import runs
+from projects.leeds_sports.study import runs, scores
 from projects.leeds_sports.study.comparisons import TABLES, Row, Table
 from projects.leeds_sports.study.evaluation import (
     CORRECTED,
@@ -25,6 +25,7 @@ from projects.leeds_sports.study.evaluation import (
 )
 from projects.leeds_sports.study.tables import compare, comparison_table
 from projects.leeds_sports.study.when import draw_encoding, draw_kernels
+from tools.analysis_tools import dump_heatmaps
 
 ROOT = Path(__file__).parents[2]
 
@@ -345,3 +346,37 @@ def test_a_trained_network_renews_its_noise_only(tmp_path, monkeypatch):
     assert (tmp_path / 'README.md').read_text() == (
         STUDY / 'README.md'
     ).read_text()
+
+
+def cells(table):
+    """Of the rows of a table, by the first one."""
+    rows = [
+        line.strip('| ').split(' | ')
+        for line in table.splitlines()
+        if line.startswith('| ')
+    ]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_scores_of_a_dump_as_it_is_and_distorted(tmp_path, capsys):
+    data = tiny_run.write_data(tmp_path / 'data')
+    config = tiny_run.write_config(tmp_path / 'tiny.py', data)
+    tiny_run.save_weights(config, tmp_path / 'weights.pth')
+    dump = str(tmp_path / 'dump')
+    dump_heatmaps.main(
+        [
+            *(str(config), str(tmp_path / 'weights.pth'), '--full'),
+            *('--out', dump, '--work-dir', str(tmp_path)),
+        ]
+    )
+    capsys.readouterr()
+    image = tmp_path / 'scores.png'
+    scores.main([dump, '--image', str(image), '--draws', '10'])
+    table = capsys.readouterr().out
+    assert image.stat().st_size > 1e4
+    scores.main([dump, '--distorted'])
+    distorted = cells(capsys.readouterr().out)
+    as_predicted, lower, *_ = (distorted[name] for name in scores.DISTORTIONS)
+    for error in as_predicted[:2]:
+        assert f'| {error} ' in table
+    assert lower[:2] != as_predicted[:2]
