@@ -57,22 +57,17 @@ def _colour(name: str) -> list[int]:
     return sides.get(name.split('_')[0], _MIDDLE)
 
 
-def _other_side(name: str) -> str:
-    """Return the joint on the other side, '' for central ones."""
-    if name.startswith('right_'):
-        return name.replace('right_', 'left_')
-    if name.startswith('left_'):
-        return name.replace('left_', 'right_')
-    return ''
-
-
 def _limb_colour(start: str, end: str) -> list[int]:
     """Return the colour of a limb's side, or that of the middle."""
-    colours = [_colour(start), _colour(end)]
-    if _MIDDLE in colours:
-        colours.remove(_MIDDLE)
-        return colours[0]
-    return colours[0] if colours[0] == colours[1] else _MIDDLE
+    sides = [c for c in map(_colour, (start, end)) if c != _MIDDLE]
+    return sides[0] if sides and sides[0] == sides[-1] else _MIDDLE
+
+
+def _other_side(name: str) -> str:
+    """Return the joint on the other side, '' for central ones."""
+    side, _, joint = name.partition('_')
+    other = {'right': 'left', 'left': 'right'}.get(side)
+    return f'{other}_{joint}' if other else ''
 
 
 @DATASETS.register_module()
