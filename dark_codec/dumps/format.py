@@ -72,14 +72,15 @@ class DumpInfo:
         return -(-self.num_samples // self.shard_size)
 
     @property
+    def shared(self) -> dict:
+        """What all runs that write this dump have in common, as in JSON."""
+        facts = json.loads(as_json(asdict(self)))
+        return {k: x for k, x in facts.items() if k not in NOT_COMPARED}
+
+    @property
     def hash(self) -> str:
-        """SHA-256 of what all runs that write this dump have in common."""
-        compared = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in NOT_COMPARED
-        }
-        text = as_json(compared, sort_keys=True)
+        """SHA-256 of :attr:`shared`."""
+        text = json.dumps(self.shared, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def shard_index(self, number: int) -> range:
@@ -87,27 +88,23 @@ class DumpInfo:
         start = number * self.shard_size
         return range(start, min(start + self.shard_size, self.num_samples))
 
-    def to_json(self) -> str:
-        """Return the text of ``dump.json``."""
-        return as_json(dict(format=FORMAT, version=VERSION, **asdict(self)))
 
-
-def as_json(value: Any, **options: Any) -> str:
+def as_json(value: Any) -> str:
     """Write JSON: arrays and tuples as lists, numpy's scalars as numbers.
 
     Raises:
         TypeError: If it holds anything else.
     """
-    return json.dumps(value, default=_listed, **options)
 
+    def to_list(value: Any) -> Any:
+        if isinstance(value, (np.ndarray, np.generic)):
+            return value.tolist()
+        raise TypeError(
+            'a dump holds numbers, text, arrays, lists and dicts; '
+            f'got {type(value).__name__}: {value!r:.80}'
+        )
 
-def _listed(value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    raise TypeError(
-        'a dump holds numbers, text, arrays, lists and dicts; '
-        f'got {type(value).__name__}: {value!r:.80}'
-    )
+    return json.dumps(value, default=to_list)
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -142,17 +139,12 @@ def read_info(folder: str | Path) -> DumpInfo:
         )
     for name in ('input_size', 'heatmap_size'):
         found['codec'][name] = tuple(found['codec'][name])
-    found['dataset_meta'] = _metainfo(found['dataset_meta'])
-    return DumpInfo(**found)
-
-
-def _metainfo(stored: dict) -> dict:
-    """Return MMPose's metainfo as its datasets hold it."""
-    metainfo = dict(stored)
-    if 'keypoint_id2name' in stored:
-        names = stored['keypoint_id2name'].items()
+    # as MMPose's datasets hold it
+    metainfo = found['dataset_meta']
+    if 'keypoint_id2name' in metainfo:
+        names = metainfo['keypoint_id2name'].items()
         metainfo['keypoint_id2name'] = {int(i): name for i, name in names}
     for name, dtype in _ARRAYS.items():
-        if stored.get(name) is not None:
-            metainfo[name] = np.array(stored[name], dtype)
-    return metainfo
+        if metainfo.get(name) is not None:
+            metainfo[name] = np.array(metainfo[name], dtype)
+    return DumpInfo(**found)

@@ -48,42 +48,16 @@ class ShardSampler(Sampler):
     ) -> None:
         rank, world_size = get_dist_info()
         self.shards = list(shards[rank::world_size])
-        self._index = [
-            index
-            for shard in self.shards
-            for index in range(len(dataset))[
-                shard * shard_size : (shard + 1) * shard_size
-            ]
-        ]
+        self._index: list[int] = []
+        for shard in self.shards:
+            start = shard * shard_size
+            self._index += range(len(dataset))[start : start + shard_size]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._index)
 
     def __len__(self) -> int:
         return len(self._index)
-
-
-class _Outputs:
-    """Records what a head's ``forward`` returns: the maps of its last stage.
-
-    The heads call ``forward`` by name, which does not run torch's hooks.
-    """
-
-    def __init__(self, head: nn.Module) -> None:
-        self._forward = head.forward
-        self._maps: list[Tensor] = []
-        head.forward = self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        found = self._forward(*args, **kwargs)
-        stages = isinstance(found, (list, tuple))
-        self._maps.append(found[-1] if stages else found)
-        return found
-
-    def take(self) -> list[Tensor]:
-        """Return the maps since the last call, (B, K, H, W) each."""
-        maps, self._maps = self._maps, []
-        return maps
 
 
 class DumpHook(Hook):
@@ -108,6 +82,7 @@ class DumpHook(Hook):
         self.config = config
         self._progress = progress
         self._decoder = GaussianFitDecoder(info.codec['sigma'])
+        self._halves: list[Tensor] = []  # of one batch, (B, K, H, W) each
         self._maps: list[np.ndarray] = []
         self._flips: list[FlipPoints] = []
         self._samples: list[PoseDataSample] = []
@@ -116,14 +91,29 @@ class DumpHook(Hook):
         """Record the head's output, and write the dump's shared files."""
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        self._test_cfg = model.test_cfg
+        self._chosen = model.test_cfg.get('output_keypoint_indices')
         # VisPredictHead wraps the head that predicts the maps
-        self._outputs = _Outputs(getattr(model.head, 'pose_head', model.head))
+        self._record(getattr(model.head, 'pose_head', model.head))
         self._shards = iter(runner.test_dataloader.sampler.shards)
         barrier()  # all have checked the folder before it changes
         if is_main_process():
             write_head(self.folder, self.info, self.config)
         barrier()
+
+    def _record(self, head: nn.Module) -> None:
+        """Keep what a head's ``forward`` returns: the maps of its last stage.
+
+        The heads call ``forward`` by name, which does not run torch's hooks.
+        """
+        forward = head.forward
+
+        def recording(*args: Any, **kwargs: Any) -> Any:
+            found = forward(*args, **kwargs)
+            stages = isinstance(found, (list, tuple))
+            self._halves.append(found[-1] if stages else found)
+            return found
+
+        head.forward = recording
 
     def after_test_iter(
         self,
@@ -141,10 +131,9 @@ class DumpHook(Hook):
                 f'its codec has heatmap_size={(width, height)}, (w, h)'
             )
         self._maps.append(maps.cpu().numpy().astype(self.info.dtype))
-        halves = self._outputs.take()
         if self.info.flip_test:
-            plain, flipped = halves
-            self._flips.append(self._flip_points(plain, flipped, outputs[0]))
+            self._flips.append(self._flip_points(outputs[0]))
+        self._halves.clear()
         self._samples += outputs
         done, total = batch_idx + 1, len(runner.test_dataloader)
         if self._progress is not None:
@@ -152,21 +141,18 @@ class DumpHook(Hook):
         if done == total or len(self._samples) == self.info.shard_size:
             self._write()
 
-    def _flip_points(
-        self, plain: Tensor, flipped: Tensor, sample: PoseDataSample
-    ) -> FlipPoints:
+    def _flip_points(self, sample: PoseDataSample) -> FlipPoints:
+        plain, flipped = self._halves
         unflipped = flip_heatmaps(
             flipped,
             flip_indices=sample.metainfo['flip_indices'],
             shift_heatmap=False,
         )
         found: list[np.ndarray] = []
-        chosen = self._test_cfg.get('output_keypoint_indices')
         for maps in (plain, unflipped):
-            maps = maps if chosen is None else maps[:, chosen]
-            decoded = self._decoder(maps)
-            found += [decoded.points.cpu().numpy()]
-            found += [decoded.scores.cpu().numpy()]
+            maps = maps if self._chosen is None else maps[:, self._chosen]
+            points, scores, *_ = self._decoder(maps)
+            found += [points.cpu().numpy(), scores.cpu().numpy()]
         return FlipPoints(*found)
 
     def _write(self) -> None:

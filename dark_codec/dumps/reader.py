@@ -80,13 +80,13 @@ class Shard:
         Raises:
             DumpError: If it is another one, or damaged.
         """
+        number = self.read('number')
+        expected = self.info.shard_index(self.number)
         if str(self.read('dump')) != self.info.hash:
             wrong = 'is of another dump'
-        elif self.read('number') != self.number:
-            wrong = f'is shard {self.read("number")} under another name'
-        elif not np.array_equal(
-            self.index, self.info.shard_index(self.number)
-        ):
+        elif number != self.number:
+            wrong = f'is shard {number} under another name'
+        elif not np.array_equal(self.index, expected):
             wrong = 'holds other samples than its number says'
         else:
             return
@@ -194,16 +194,14 @@ class _Shards(Sequence):
     """Sequence of shards that are made on demand, not kept in memory."""
 
     def __init__(self, folder: Path, info: DumpInfo) -> None:
-        self._folder = folder
-        self._info = info
+        self.folder, self.info = folder, info
 
     def __len__(self) -> int:
-        return self._info.num_shards
+        return self.info.num_shards
 
     def __getitem__(self, number: Any) -> Any:
         # a range knows negative numbers, and where it ends
-        number = range(len(self))[number]
-        return Shard(self._folder, number, self._info)
+        return Shard(self.folder, range(len(self))[number], self.info)
 
 
 class HeatmapDump:
@@ -268,19 +266,14 @@ class HeatmapDump:
         Raises:
             DumpError: If it reads more of a map than is there.
         """
-        if self.info.kind == 'full':
-            return
-        radius: Any = self.info.patch_radius
+        radius = self.info.patch_radius
         reach = getattr(decoder, 'reach', None)
-        if reach is None or reach > radius:
-            need = (
-                'the whole map'
-                if reach is None
-                else f'{reach} px round the peak'
-            )
-            raise DumpError(
-                f'{type(decoder).__name__} reads {need}, but {self.folder} '
-                f'holds patches of {radius} px round the peaks: dump with '
-                '--full, or take a decoder that reads less, such as '
-                "dark-max (TaylorDecoder with rescale='max')"
-            )
+        if radius is None or (reach is not None and reach <= radius):
+            return
+        need = f'{reach} px round the peak' if reach else 'the whole map'
+        raise DumpError(
+            f'{type(decoder).__name__} reads {need}, but {self.folder} '
+            f'holds patches of {radius} px round the peaks: dump with '
+            '--full, or take a decoder that reads less, such as '
+            "dark-max (TaylorDecoder with rescale='max')"
+        )

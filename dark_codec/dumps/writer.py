@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
+from dataclasses import asdict
 from logging import WARNING
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from ..openmmlab.engine.atomic_backend import (
 )
 from .format import (
     CONFIG_FILE,
+    FORMAT,
     INFO_FILE,
-    NOT_COMPARED,
+    VERSION,
     DumpError,
     DumpInfo,
     as_json,
@@ -57,31 +58,20 @@ def check_folder(folder: Path, info: DumpInfo) -> None:
                 f'{others[0]}; choose a new folder'
             )
         return
-    there = read_info(folder)
+    old, new = (
+        {**some.pop('config_hash'), **some}
+        for some in (read_info(folder).shared, info.shared)
+    )
     different = [
-        f'{name} ({_short(old)} there, {_short(new)} now)'
-        for name, old, new in _compared(there, info)
-        if old != new
+        f'{name} ({_short(old.get(name))} there, {_short(value)} now)'
+        for name, value in new.items()
+        if old.get(name) != value
     ]
     if different:
         raise DumpError(
             f'{folder} holds another dump, which differs in '
             f'{", ".join(different)}; choose a new folder, or remove it'
         )
-
-
-def _compared(there: DumpInfo, now: DumpInfo) -> list[tuple[str, Any, Any]]:
-    pairs = []
-    for name in vars(now):
-        old, new = getattr(there, name), getattr(now, name)
-        if name == 'config_hash':
-            pairs += [(key, old.get(key), value) for key, value in new.items()]
-        elif name == 'codec':
-            # what is a tuple now came back as a list
-            pairs.append((name, *(json.loads(as_json(x)) for x in (old, new))))
-        elif name not in NOT_COMPARED:
-            pairs.append((name, old, new))
-    return pairs
 
 
 def _short(value: Any) -> str:
@@ -104,13 +94,17 @@ def write_head(folder: Path, info: DumpInfo, config: str) -> None:
     if new or not (folder / CONFIG_FILE).exists():
         backend.put_text(config, folder / CONFIG_FILE)
     if new:
-        backend.put_text(info.to_json(), folder / INFO_FILE)
+        facts = dict(format=FORMAT, version=VERSION, **asdict(info))
+        backend.put_text(as_json(facts), folder / INFO_FILE)
 
 
 def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
     """Return the numbers of absent, damaged or foreign shards, in order."""
-    shards = [Shard(folder, number, info) for number in range(info.num_shards)]
-    return [shard.number for shard in shards if not _is_whole(shard)]
+    return [
+        number
+        for number in range(info.num_shards)
+        if not _is_whole(Shard(folder, number, info))
+    ]
 
 
 def _is_whole(shard: Shard) -> bool:
@@ -168,29 +162,26 @@ def write_shard(
     arrays.update(_packed_samples(samples))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    path = shard_path(folder, number)
-    AtomicLocalBackend().put(buffer.getvalue(), path)
+    AtomicLocalBackend().put(buffer.getvalue(), shard_path(folder, number))
 
 
 def _packed_samples(samples: list[PoseDataSample]) -> dict[str, np.ndarray]:
     """Stack arrays of one shape and dtype; pack the rest as JSON."""
     rows = [_fields(sample) for sample in samples]
     arrays: dict[str, np.ndarray] = {}
-    for name, first in rows[0].items():
+    for name in list(rows[0]):
         column: list[Any] = [row.get(name) for row in rows]
-        if isinstance(first, _ARRAYS) and all(
-            isinstance(value, _ARRAYS)
-            and (value.shape, value.dtype) == (first.shape, first.dtype)
-            for value in column
+        if (
+            all(isinstance(value, _ARRAYS) for value in column)
+            and len({(value.shape, value.dtype) for value in column}) == 1
         ):
-            arrays[name] = np.stack(column)
+            arrays[name] = np.stack([row.pop(name) for row in rows])
     rest: list[dict] = [dict(gt_instances={}) for _ in rows]
     for row, sample in zip(rows, rest):
         for name, value in row.items():
             field, _, key = name.partition('.')
             target = sample if field == 'metainfo' else sample[field]
-            if name not in arrays:
-                target[key] = value
+            target[key] = value
     text = as_json(rest).encode()
     return dict(arrays, samples=np.frombuffer(text, np.uint8))
 
@@ -205,11 +196,8 @@ def _fields(sample: PoseDataSample) -> dict[str, Any]:
     annotation = found.get('metainfo.raw_ann_info')
     if isinstance(annotation, dict):
         # long, and no metric of keypoints reads it
-        annotation = {
-            key: value
-            for key, value in annotation.items()
-            if key != 'segmentation'
+        found['metainfo.raw_ann_info'] = {
+            key: x for key, x in annotation.items() if key != 'segmentation'
         }
-        found['metainfo.raw_ann_info'] = annotation
     # MMEngine keeps them in a set: their order differs between processes
     return dict(sorted(found.items()))
