@@ -71,22 +71,48 @@ def reliability(
             intervals are over images, which are drawn with all keypoints.
         bins (int): Number of bins. Defaults to 10.
     """
-    number = _bin(scores, bins)
-    images, row = np.unique(image, return_inverse=True)
-    shape = (len(images), bins)
-    count, total = (
-        np.bincount(row * bins + number, weights, len(images) * bins)
-        for weights in (np.ones(len(row)), measured)
-    )
-    sums = np.bincount(number, scores, bins)
+    sums = sum_by_bin(scores, measured, image, bins)
+    number, predicted, _ = sums.sum(0).T
     with np.errstate(divide='ignore', invalid='ignore'):
-        counts = count.reshape(shape).sum(0)
         estimate = bootstrap(
-            lambda count, total: total.sum(0) / count.sum(0),
-            count.reshape(shape),
-            total.reshape(shape),
+            lambda rows: rows[..., 2].sum(0) / rows[..., 0].sum(0), sums
         )
-        return Reliability(counts.astype(np.int64), sums / counts, estimate)
+        return Reliability(
+            number.astype(np.int64), predicted / number, estimate
+        )
+
+
+def sum_by_bin(
+    scores: np.ndarray,
+    measured: np.ndarray,
+    image: np.ndarray,
+    bins: int = BINS,
+) -> np.ndarray:
+    """Return what calibration is computed from, for resampled images.
+
+    Args:
+        scores (np.ndarray): Predicted OKS, (M,).
+        measured (np.ndarray): Measured OKS, (M,).
+        image (np.ndarray): Identifier of each keypoint's image, (M,).
+        bins (int): Number of bins of equal width. Defaults to 10.
+
+    Returns:
+        np.ndarray: Of I images, sorted, by the bin of the score: number of
+        keypoints, sum of scores and sum of measured OKS, (I, bins, 3).
+    """
+    images, row = np.unique(image, return_inverse=True)
+    number = np.clip((scores * bins).astype(np.int64), 0, bins - 1)
+    sums = [
+        np.bincount(row * bins + number, weights, len(images) * bins)
+        for weights in (np.ones(len(scores)), scores, measured)
+    ]
+    return np.stack(sums, -1).reshape(len(images), bins, 3)
+
+
+def error_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return calibration errors, (...), of sums by bin (I, ..., bins, 3)."""
+    number, predicted, measured = np.moveaxis(sums.sum(0), -1, 0)
+    return np.abs(predicted - measured).sum(-1) / number.sum(-1)
 
 
 def calibration_error(
@@ -112,32 +138,8 @@ def calibration_error(
         0.05
     """
     _check(scores, measured)
-    gap = np.bincount(_bin(scores, bins), scores - measured, bins)
-    return float(np.abs(gap).sum() / len(scores))
-
-
-def gaps_by_image(
-    scores: np.ndarray,
-    measured: np.ndarray,
-    image: np.ndarray,
-    bins: int = BINS,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what :func:`calibration_error` sums, for resampled images.
-
-    Args:
-        scores (np.ndarray): Predicted OKS, (M,).
-        measured (np.ndarray): Measured OKS, (M,).
-        image (np.ndarray): Identifier of each keypoint's image, (M,).
-        bins (int): Number of bins of equal width. Defaults to 10.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Of I images, sorted: the number of
-        keypoints, (I,), and by bin the sum of score less OKS, (I, bins).
-    """
-    images, row = np.unique(image, return_inverse=True)
-    place = row * bins + _bin(scores, bins)
-    gaps = np.bincount(place, scores - measured, len(images) * bins)
-    return np.bincount(row), gaps.reshape(-1, bins)
+    one = np.zeros(len(scores))
+    return float(error_of_sums(sum_by_bin(scores, measured, one, bins)))
 
 
 def rank_correlation(scores: np.ndarray, measured: np.ndarray) -> float:
@@ -175,29 +177,6 @@ def calibration(scores: np.ndarray, measured: np.ndarray) -> Calibration:
         calibration_error(scores, measured),
         rank_correlation(scores, measured),
     )
-
-
-def calibration_by_keypoint(
-    scores: np.ndarray, measured: np.ndarray, keypoint: np.ndarray
-) -> dict[int, Calibration]:
-    """Return the same for each keypoint that occurs.
-
-    Args:
-        scores (np.ndarray): Predicted OKS, (M,).
-        measured (np.ndarray): Measured OKS, (M,).
-        keypoint (np.ndarray): Index of each keypoint in the skeleton, (M,).
-    """
-    return {
-        int(index): calibration(
-            scores[keypoint == index], measured[keypoint == index]
-        )
-        for index in np.unique(keypoint)
-    }
-
-
-def _bin(scores: np.ndarray, bins: int) -> np.ndarray:
-    """Return the bin of each score, of 0 to bins - 1."""
-    return np.clip((scores * bins).astype(np.int64), 0, bins - 1)
 
 
 def _check(scores: np.ndarray, measured: np.ndarray) -> None:

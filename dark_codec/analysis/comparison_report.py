@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +11,11 @@ from matplotlib.figure import Figure
 from ..dumps.reader import HeatmapDump
 from .comparison import Row
 from .decoders_by_name import Sweep
-from .machine import describe_run, describe_threads
+from .machine import describe_threads
 from .recommendation import REFERENCE, Choice
-from .report import markdown
+from .report import describe_dump, markdown, record_of
 from .visualization import line_style
 
-# fields of DumpInfo that do not go into the report
-_LEFT_OUT = ('dataset_meta', 'config_hash', 'patch_radius', 'shard_size')
 _DIGITS = 4
 
 Rows = Mapping[str, Row]
@@ -53,11 +49,8 @@ def as_record(
     dump: HeatmapDump, rows: Rows, draws: int, choices: list[Choice]
 ) -> dict[str, Any]:
     """Return all numbers, and how they were made, for JSON."""
-    info = {k: v for k, v in vars(dump.info).items() if k not in _LEFT_OUT}
     return dict(
-        **describe_run(),
-        dump=dict(folder=str(dump.folder), **info),
-        draws=draws,
+        **record_of(dump, draws),
         decoders=rows,
         recommended=[
             dict(choice._asdict(), decoder=choice.decoder)
@@ -85,8 +78,8 @@ def draw_figures(rows: Rows, sweeps: Mapping[str, Sweep]) -> dict[str, Figure]:
 
 def summary(dump: HeatmapDump, rows: Rows) -> str:
     """Return what was compared, and the table of all numbers."""
-    info = dump.info
     names = main_metrics(rows)
+    batch = min(dump.info.batch_size, len(dump))
     table = [
         [
             f'`{name}`',
@@ -96,12 +89,8 @@ def summary(dump: HeatmapDump, rows: Rows) -> str:
         for name, row in rows.items()
     ]
     return (
-        f'# Decoders compared\n\n`{shlex.join(sys.argv)}`\n\n'
-        f'{info.num_samples} people, {info.kind} maps in {info.dtype}, '
-        f'sigma {info.codec["sigma"]:g}, {info.codec["alignment"]}, '
-        f'{"with" if info.flip_test else "without"} flip test; checkpoint '
-        f'`{info.checkpoint}`. Decode time: median of repeated runs on a '
-        f'batch of {min(info.batch_size, info.num_samples)}, '
+        f'# Decoders compared\n\n{describe_dump(dump)}'
+        f'Decode time: median of repeated runs on a batch of {batch}, '
         f'{describe_threads()["torch"]} thread(s), after a warm-up.\n\n'
         + markdown(['decoder', *names, 'ms per person'], table)
         + '\n'
@@ -132,40 +121,31 @@ def interval_tables(rows: Rows, draws: int) -> str:
 
 def recommendation(choices: list[Choice]) -> str:
     """Return the recommendation in markdown."""
-    text = '## Recommended\n\n'
+    title = '## Recommended\n\n'
     if not choices:
         return (
-            f'{text}None: by no metric do the decoders differ on half of the '
-            'images.\n'
+            f'{title}None: by no metric do the decoders differ on half of '
+            'the images.\n'
         )
-    table = [
-        [
-            choice.metric,
-            _taken(choice),
-            f'`{choice.best}`',
-            choice.value.text(_DIGITS),
-            choice.difference.text(_DIGITS),
-        ]
-        for choice in choices
-    ]
+    table = []
+    for choice in choices:
+        metric, best, value, difference = choice
+        taken = f'none: not better than `{REFERENCE}` on the other half'
+        if choice.decoder is not None:
+            taken = f'`{choice.decoder}`'
+        elif difference.low <= 0 <= difference.high:
+            taken = f'not distinguishable from `{REFERENCE}`'
+        numbers = [part.text(_DIGITS) for part in (value, difference)]
+        table.append([metric, taken, f'`{best}`', *numbers])
     header = ['by', 'take', 'best on one half', 'it scores on the other']
     header.append(f'less `{REFERENCE}`')
     return (
-        f'{text}The best decoder on every other image, kernel widths '
+        f'{title}The best decoder on every other image, kernel widths '
         'included, with the numbers and 95 % intervals of the other images. '
         'Where the interval of the difference holds 0, there is no '
         'recommendation.\n\n'
         f'{markdown(header, table, text=(0, 1, 2))}\n'
     )
-
-
-def _taken(choice: Choice) -> str:
-    """Return the decoder to take, or why there is none."""
-    if choice.decoder is not None:
-        return f'`{choice.decoder}`'
-    if choice.difference.low <= 0 <= choice.difference.high:
-        return f'not distinguishable from `{REFERENCE}`'
-    return f'none: not better than `{REFERENCE}` on the other half'
 
 
 def _draw_differences(rows: Rows) -> Figure:
@@ -192,11 +172,8 @@ def _draw_sweep(rows: Rows, sweep: Sweep) -> Figure:
     figure, axes = _panels(names, 2.8)
     for ax, name in zip(axes, names):
         for i, (family, decoders) in enumerate(sweep.families.items()):
-            estimates = [
-                rows[decoder].intervals[name].difference
-                for decoder in decoders.values()
-            ]
-            value, low, high = zip(*estimates)
+            found = [rows[d].intervals[name] for d in decoders.values()]
+            value, low, high = zip(*(each.difference for each in found))
             x = list(decoders)
             style = line_style(i)
             ax.plot(x, value, label=family, **style)

@@ -19,9 +19,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from ..functional import heatmap_to_input
+from ..functional import get_alignment
 from .bootstrap import Estimate, bootstrap
 from .robust import by_image, median, robust_std
 
@@ -147,7 +146,10 @@ def diagnose(
     scatter = bootstrap(
         lambda rows: robust_std(rows, median(rows)), grouped, draws=draws
     )
-    stride = _stride(input_size, heatmap_size, alignment)
+    axis = get_alignment(alignment).axis
+    stride = np.array(
+        [axis(*sizes)[0] for sizes in zip(input_size, heatmap_size)]
+    )
     parts = error_parts(residuals, kinds, offset.value)
     return Diagnosis(
         kinds,
@@ -284,11 +286,3 @@ def _border(
         float(errors[border & used].sum() / total) if total else 0.0,
         np.array([np.mean(b) if len(b) else np.nan for b in by_kind]),
     )
-
-
-def _stride(
-    input_size: Size, heatmap_size: Size, alignment: str
-) -> np.ndarray:
-    ends = torch.tensor([[0, 0], [1, 1]])
-    first, second = heatmap_to_input(ends, input_size, heatmap_size, alignment)
-    return (second - first).double().numpy()

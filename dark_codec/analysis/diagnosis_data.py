@@ -48,7 +48,8 @@ def read_dump(dump: HeatmapDump, size: str | None = None) -> Case:
         )
     if size is None:
         size = 'box' if None in torso else 'torso'
-    codec = with_decoder(dump.info.codec, DECODER)
+    info = dump.info
+    codec = with_decoder(info.codec, DECODER)
     dump.check_decoder(codec.decoder)
     parts = [
         _read_shard(shard, codec, torso if size == 'torso' else None)
@@ -58,61 +59,7 @@ def read_dump(dump: HeatmapDump, size: str | None = None) -> Case:
         name: np.concatenate([part[name] for part in parts])
         for name in parts[0]
     }
-    return _dump_case(dump, codec, size, arrays)
-
-
-def _read_shard(
-    shard: Shard, codec: DARKCodec, torso: list[int] | None
-) -> dict[str, np.ndarray]:
-    """Read the fields of :class:`Keypoints`, and the flip test's halves."""
-    maps = shard.heatmaps()
-    in_input, _ = decode(codec, maps, shard.info.batch_size)
-    # by way of input px, where the codec makes its corrections
-    points = input_to_heatmap(
-        torch.from_numpy(in_input),
-        codec.input_size,
-        codec.heatmap_size,
-        codec.alignment,
-    ).numpy()
-    truth, labelled = shard.truth_on_heatmap(), shard.labelled
-    size = _box_size(shard, codec)
-    if torso is not None:
-        size = np.linalg.norm(truth[:, torso[0]] - truth[:, torso[1]], axis=-1)
-        size = np.where(labelled[:, torso].all(1), size, 0)
-    arrays = dict(
-        points=points,
-        truth=truth,
-        labelled=labelled,
-        size=size,
-        peaks=_highest_pixels(maps.numpy()),
-        image_ids=np.array([sample['img_id'] for sample in shard.samples]),
-    )
-    flips = shard.flip_points()
-    if flips is not None:
-        arrays |= dict(
-            plain=_nan_where(flips.plain, flips.plain_scores == 0),
-            unflipped=_nan_where(flips.unflipped, flips.unflipped_scores == 0),
-        )
-    return arrays
-
-
-def _box_size(shard: Shard, codec: DARKCodec) -> np.ndarray:
-    """Return the longer sides of the boxes in heatmap px, (n,)."""
-    boxes = [sample['gt_instances']['bboxes'] for sample in shard.samples]
-    corners = np.concatenate(boxes)
-    scale = np.array([sample['input_scale'] for sample in shard.samples])
-    sides = (corners[:, 2:4] - corners[:, :2]) / scale * codec.heatmap_size
-    return sides.max(1)
-
-
-def _dump_case(
-    dump: HeatmapDump,
-    codec: DARKCodec,
-    size: str,
-    arrays: dict[str, np.ndarray],
-) -> Case:
-    info = dump.info
-    halves = [arrays.pop(name, None) for name in ('plain', 'unflipped')]
+    plain, unflipped = arrays.pop('plain', None), arrays.pop('unflipped', None)
     flip_indices = np.array(info.dataset_meta['flip_indices'])
     keypoints = Keypoints(**arrays, flip_indices=flip_indices)
     flip_shift = None
@@ -129,11 +76,45 @@ def _dump_case(
         keypoints=keypoints if keypoints.labelled.any() else None,
         truth_alignment=codec.alignment,
         size=size,
-        plain=halves[0],
-        unflipped=halves[1],
+        plain=plain,
+        unflipped=unflipped,
         configured=codec.alignment,
         flip_shift=flip_shift,
     )
+
+
+def _read_shard(
+    shard: Shard, codec: DARKCodec, torso: list[int] | None
+) -> dict[str, np.ndarray]:
+    """Read the fields of :class:`Keypoints`, and the flip test's halves."""
+    maps = shard.heatmaps()
+    in_input, _ = decode(codec, maps, shard.info.batch_size)
+    # by way of input px, where the codec makes its corrections
+    points = input_to_heatmap(
+        torch.from_numpy(in_input),
+        codec.input_size,
+        codec.heatmap_size,
+        codec.alignment,
+    ).numpy()
+    truth, labelled = shard.truth_on_heatmap(), shard.labelled
+    size = shard.boxes_on_heatmap().max(1)
+    if torso is not None:
+        size = np.linalg.norm(truth[:, torso[0]] - truth[:, torso[1]], axis=-1)
+        size = np.where(labelled[:, torso].all(1), size, 0)
+    arrays = dict(
+        points=points,
+        truth=truth,
+        labelled=labelled,
+        size=size,
+        peaks=_highest_pixels(maps.numpy()),
+        image_ids=np.array([sample['img_id'] for sample in shard.samples]),
+    )
+    flips = shard.flip_points()
+    if flips is not None:
+        plain, plain_scores, unflipped, unflipped_scores = flips
+        arrays['plain'] = _nan_where(plain, plain_scores == 0)
+        arrays['unflipped'] = _nan_where(unflipped, unflipped_scores == 0)
+    return arrays
 
 
 def _nan_where(points: np.ndarray, lost: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .bootstrap import Estimate
 from .diagnosis import KINDS, PARTS, Diagnosis
 from .findings import Findings
 from .flip_offset import FlipOffset
+from .report import error_bars
 from .visualization import COLORS, MARKERS
 
 _BLUE, _ORANGE, _GREEN, _PINK, _LIGHT, _RED = COLORS
@@ -56,7 +56,7 @@ def _draw_flip_offset(ax: Axes, found: FlipOffset, apart: np.ndarray) -> None:
     ax.errorbar(
         x,
         1.06 * top,
-        xerr=_error_bar(found.offset, 0),
+        xerr=error_bars(found.offset)[:, :1],
         fmt='kD',
         capsize=4,
         label=f'median {found.offset.at(0).text()}',
@@ -92,8 +92,8 @@ def _draw_residuals(
     ax.errorbar(
         x,
         y,
-        xerr=_error_bar(parts.offset, 0),
-        yerr=_error_bar(parts.offset, 1),
+        xerr=error_bars(parts.offset)[:, :1],
+        yerr=error_bars(parts.offset)[:, 1:],
         color='k',
         marker=MARKERS[3],
         ms=5,
@@ -161,13 +161,6 @@ def _draw_shares(ax: Axes, parts: Diagnosis) -> None:
     for part, text in names.items():
         ax.bar(0, 0, color=_FILLS[part], label=text)
     _legend_below(ax, columns=2)
-
-
-def _error_bar(estimate: Estimate, axis: int) -> list[list[float]]:
-    """Return how far an interval reaches to both sides, for matplotlib."""
-    value, low, high = estimate.at(axis)
-    # a percentile interval need not hold the value itself
-    return [[max(value - low, 0)], [max(high - value, 0)]]
 
 
 def _legend_below(ax: Axes, columns: int = 1) -> None:

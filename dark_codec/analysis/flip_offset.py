@@ -61,43 +61,17 @@ class FlipOffset(NamedTuple):
     memorised: dict[str, float]
     images: int
 
+    @property
+    def gap(self) -> float:
+        """Distance of the alignments from each other in x."""
+        values = self.signatures.values()
+        return max(values) - min(values)
 
-def flip_signature(
-    input_size: Size, heatmap_size: Size, alignment: str
-) -> float:
-    """Return how far a plain heatmap lies to the right of the un-flipped one.
-
-    Args:
-        input_size (tuple[int, int]): Input size (w, h).
-        heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        alignment (str): One of :data:`dark_codec.functional.ALIGNMENTS`.
-
-    Returns:
-        float: Along x, in heatmap px.
-
-    Examples:
-        >>> flip_signature((192, 256), (48, 64), 'asymmetric')
-        0.75
-        >>> flip_signature((192, 256), (48, 64), 'half_pixel')
-        0.0
-    """
-    return get_alignment(alignment).flip_gap(input_size[0], heatmap_size[0])
-
-
-def _signatures(input_size: Size, heatmap_size: Size) -> dict[str, float]:
-    """Return all signatures; flip-consistent alignments share a name."""
-    signatures = {}
-    for name in ALIGNMENTS:
-        signature = flip_signature(input_size, heatmap_size, name)
-        signatures[name if signature else CONSISTENT] = signature
-    return signatures
-
-
-def _alignments_of(verdict: str, signatures: dict[str, float]) -> list[str]:
-    """Return the names of the alignments that a verdict stands for."""
-    if verdict != CONSISTENT:
-        return [verdict]
-    return [name for name in ALIGNMENTS if name not in signatures]
+    def alignments(self) -> list[str]:
+        """Return the names of the alignments that the verdict stands for."""
+        if self.verdict != CONSISTENT:
+            return [self.verdict]
+        return [name for name in ALIGNMENTS if name not in self.signatures]
 
 
 def alignment_offset(
@@ -166,29 +140,31 @@ def find_alignment(
         raise ValueError('no keypoint is predicted both plain and un-flipped')
     images = by_image(apart, image_ids)
     offset = bootstrap(median, images, draws=draws)
-    signatures = _signatures(input_size, heatmap_size)
+    signatures = {}
+    for name in ALIGNMENTS:
+        x = get_alignment(name).flip_gap(input_size[0], heatmap_size[0])
+        signatures[name if x else CONSISTENT] = x
     one_pixel = heatmap_size[0] / input_size[0]
     memorised = {name: x + one_pixel for name, x in signatures.items()}
-    verdict, reason = _judge(offset, signatures)
-    if verdict == NEITHER:
-        reason += _of_memory(offset.value[0], signatures, memorised)
-    return FlipOffset(
+    found = FlipOffset(
         offset,
         robust_std(apart, offset.value),
         signatures,
-        verdict,
-        reason,
+        NEITHER,
+        '',
         memorised,
         len(images),
     )
+    verdict, reason = _judge(found)
+    return found._replace(verdict=verdict, reason=reason)
 
 
-def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
+def _judge(found: FlipOffset) -> tuple[str, str]:
     """Return the verdict and the reason for it."""
-    gap = _gap(signatures)
+    gap = found.gap
     if gap == 0:
         return NEITHER, 'with stride 1 the alignments do not differ in x'
-    x, y = offset.value
+    (x, y), low, high = found.offset.value, found.offset.low, found.offset.high
     if abs(y) > gap / 4:
         return NEITHER, (
             f'{y:+.3f} px in y, where a mirror changes nothing: are these '
@@ -197,43 +173,32 @@ def _judge(offset: Estimate, signatures: dict[str, float]) -> tuple[str, str]:
     known = {
         name + rounding: value + shift
         for rounding, shift in _ROUNDED.items()
-        for name, value in signatures.items()
+        for name, value in found.signatures.items()
     }
-    text = f'{x:.3f} px [{offset.low[0]:.3f}, {offset.high[0]:.3f}] in x'
-    near = _nearest(known, x)
-    for end in (offset.low[0], offset.high[0]):
-        other = _nearest(known, end)
-        if other != near:
-            return NEITHER, (
-                f'{text} does not tell {near} ({known[near]:.3f}) from '
-                f'{other} ({known[other]:.3f}): more images may'
-            )
-    if abs(x - known[near]) > gap / 4:
-        return NEITHER, (
-            f'{text} is far from what theory says, '
-            + ' and '.join(f'{value:.3f}' for value in signatures.values())
+    text = f'{x:.3f} px [{low[0]:.3f}, {high[0]:.3f}] in x'
+    near, *ends = (_nearest(known, place) for place in (x, low[0], high[0]))
+    other = next((end for end in ends if end != near), None)
+    if other is not None:
+        reason = (
+            f'{text} does not tell {near} ({known[near]:.3f}) from '
+            f'{other} ({known[other]:.3f}): more images may'
         )
-    reason = f'{text} is nearest to {near}, {known[near]:.3f}'
-    return (near if near in signatures else NEITHER), reason
-
-
-def _of_memory(
-    x: float, signatures: dict[str, float], memorised: dict[str, float]
-) -> str:
-    """Explain the offset of a network that has memorised the images."""
-    gap = _gap(signatures)
-    near = _nearest(memorised, x)
-    if abs(x - memorised[near]) >= gap / 4:
-        return ''
-    return (
-        f'; {near} gives {memorised[near]:.3f} on training images that the '
-        'network has memorised'
-    )
-
-
-def _gap(signatures: dict[str, float]) -> float:
-    """Return the distance of the alignments from each other in x."""
-    return max(signatures.values()) - min(signatures.values())
+    elif abs(x - known[near]) > gap / 4:
+        values = [f'{value:.3f}' for value in found.signatures.values()]
+        reason = f'{text} is far from what theory says, ' + ' and '.join(
+            values
+        )
+    else:
+        reason = f'{text} is nearest to {near}, {known[near]:.3f}'
+        if near in found.signatures:
+            return near, reason
+    learnt = _nearest(found.memorised, x)
+    if abs(x - found.memorised[learnt]) < gap / 4:
+        reason += (
+            f'; {learnt} gives {found.memorised[learnt]:.3f} on training '
+            'images that the network has memorised'
+        )
+    return NEITHER, reason
 
 
 def _nearest(known: dict[str, float], x: float) -> str:
@@ -266,9 +231,8 @@ def expected_offset(
     if found.verdict == NEITHER:
         return None
     # half_pixel and align_corners agree in the middle of the map
-    trained = _alignments_of(found.verdict, found.signatures)[0]
     offset = alignment_offset(
-        input_size, heatmap_size, trained, truth_alignment
+        input_size, heatmap_size, found.alignments()[0], truth_alignment
     )
     if flip_shift is not None:
         offset[0] += (flip_shift - found.signatures[found.verdict]) / 2
@@ -292,27 +256,21 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
     if found.verdict == configured:
         return ''
     if found.verdict == NEITHER:
-        if _agrees(found, configured):
+        # the interval may reach an alignment's value, memorised or not
+        near = found.gap / 4
+        (low, low_y), (high, high_y) = found.offset.low, found.offset.high
+        if max(low_y, -high_y) <= near and any(
+            low - near < theory[configured] < high + near
+            for theory in (found.signatures, found.memorised)
+        ):
             return ''
         return (
             f"the config says alignment='{alignment}'; the heatmaps match "
             f'no alignment: {found.reason}'
         )
-    meant = ' or '.join(
-        map(repr, _alignments_of(found.verdict, found.signatures))
-    )
+    meant = ' or '.join(map(repr, found.alignments()))
     return (
         f"the config says alignment='{alignment}', but the heatmaps match "
         f'{meant}: {found.reason}. Decode with the alignment that the network '
         'was trained with'
-    )
-
-
-def _agrees(found: FlipOffset, name: str) -> bool:
-    """Return whether the offset may be an alignment's, memorised or not."""
-    gap = _gap(found.signatures)
-    (low, low_y), (high, high_y) = found.offset.low, found.offset.high
-    return max(low_y, -high_y) <= gap / 4 and any(
-        low - gap / 4 < theory[name] < high + gap / 4
-        for theory in (found.signatures, found.memorised)
     )

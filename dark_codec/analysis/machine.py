@@ -19,14 +19,6 @@ from mmengine.device import get_device
 
 from ..version import __version__
 
-# Must be set before numpy is imported, by the process that starts this one
-THREAD_VARIABLES = (
-    'OMP_NUM_THREADS',
-    'OPENBLAS_NUM_THREADS',
-    'MKL_NUM_THREADS',
-    'VECLIB_MAXIMUM_THREADS',
-)
-
 
 def devices() -> list[str]:
     """Return the names of the CPU and of an accelerator if present."""
@@ -73,7 +65,7 @@ def describe_threads() -> dict[str, int]:
     return dict(
         torch=torch.get_num_threads(),
         opencv=cv2.getNumThreads(),
-        blas=int(os.environ.get(THREAD_VARIABLES[0], _usable_cores())),
+        blas=int(os.environ.get('OMP_NUM_THREADS', _usable_cores())),
     )
 
 

@@ -1,4 +1,4 @@
-"""Parts that reports share: tables, JSON, line styles, files."""
+"""Parts that reports share: what was read, tables, JSON, files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 import json
 import math
 import re
+import shlex
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,41 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..dumps.reader import HeatmapDump
 from ..openmmlab.engine import AtomicLocalBackend
+from .bootstrap import Estimate
+from .machine import describe_run
 
 _BLOCK = re.compile(r'(<!-- table (\S+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+
+def describe_dump(dump: HeatmapDump) -> str:
+    """Return the command, and what it read, as the beginning of a page."""
+    info = dump.info
+    return (
+        f'`{shlex.join(sys.argv)}`\n\n'
+        f'{info.num_samples} people, {info.kind} maps in {info.dtype}, '
+        f'sigma {info.codec["sigma"]:g}, {info.codec["alignment"]}, '
+        f'{"with" if info.flip_test else "without"} flip test; checkpoint '
+        f'`{info.checkpoint}`. '
+    )
+
+
+def record_of(dump: HeatmapDump, draws: int) -> dict[str, Any]:
+    """Return how numbers were made, and of what, for JSON."""
+    info = dict(vars(dump.info), folder=str(dump.folder))
+    for name in ('dataset_meta', 'config_hash', 'patch_radius', 'shard_size'):
+        del info[name]
+    return dict(**describe_run(), dump=info, draws=draws)
+
+
+def error_bars(estimate: Estimate) -> np.ndarray:
+    """Return how far intervals reach to both sides, for matplotlib, (2, ...).
+
+    A percentile interval need not hold the value itself.
+    """
+    value, low, high = estimate
+    return np.clip([value - low, high - value], 0, None)
 
 
 def markdown(

@@ -9,7 +9,7 @@ COCO's evaluation without areas.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ from .calibration import (
     Calibration,
     Reliability,
     calibration,
-    calibration_by_keypoint,
     calibration_error,
-    gaps_by_image,
+    error_of_sums,
     oks,
     pck_tolerance,
     reliability,
+    sum_by_bin,
 )
 from .comparison import Decoding, paired, score_decoding
 from .resampling import CocoResampler, rank_people
@@ -60,6 +60,11 @@ class Truth(NamedTuple):
     tolerance: np.ndarray
     sigmas: np.ndarray
     pck: float | None
+
+    @property
+    def measure_name(self) -> str:
+        """``'OKS'`` or such as ``'PCK@0.2'``."""
+        return 'OKS' if self.pck is None else f'PCK@{self.pck:g}'
 
     @property
     def scores(self) -> dict:
@@ -96,23 +101,21 @@ def read_truth(dump: HeatmapDump, pck: float | None = None) -> Truth:
             'the data set has no sigmas, which OKS needs: measure by PCK, '
             'with a threshold such as --pck 0.2'
         )
-    size = tuple(dump.info.codec['heatmap_size'])
     annotated = _uses_annotated_areas(dump)
     points, labelled, images, areas, sides = [], [], [], [], []
     for shard in dump.shards:
         points.append(shard.truth_on_heatmap())
         labelled.append(shard.labelled)
-        for sample in shard.samples:
-            images.append(sample['img_id'])
-            crop = np.prod(sample['input_scale'])
-            box = sample['gt_instances']['bboxes'][0]
-            width, height = box[2:] - box[:2]
-            area = _AREA_OF_BOX * width * height
-            if annotated:
-                area = sample['raw_ann_info']['area']
-            areas.append(area / crop * np.prod(size))
-            longer = max(width, height) / sample['input_scale'][0]
-            sides.append(longer * size[0])
+        images += [sample['img_id'] for sample in shard.samples]
+        boxes = shard.boxes_on_heatmap()
+        sides.append(boxes.max(1))
+        if annotated:
+            found = [
+                sample['raw_ann_info']['area'] for sample in shard.samples
+            ]
+            areas.append(found * shard.heatmap_scale().prod(1))
+        else:
+            areas.append(_AREA_OF_BOX * boxes.prod(1))
     labels = np.concatenate(labelled)
     if not labels.any():
         raise ValueError(
@@ -121,11 +124,16 @@ def read_truth(dump: HeatmapDump, pck: float | None = None) -> Truth:
         )
     if pck is None:
         sigmas = np.asarray(sigmas, np.float64)
-        tolerance = 2 * sigmas * np.sqrt(areas)[:, None]
+        tolerance = 2 * sigmas * np.sqrt(np.concatenate(areas))[:, None]
     else:
-        threshold = pck * np.array(sides)[:, None]
+        threshold = pck * np.concatenate(sides)[:, None]
         tolerance = np.broadcast_to(threshold, labels.shape)
-        sigmas = _equivalent_sigmas(threshold, labels.shape[1], size)
+        # whose tolerance is that of the median person's PCK
+        size = tuple(dump.info.codec['heatmap_size'])
+        area = ExpectedOKS([1.0]).area
+        of_one = oks_tolerance(torch.ones(1), area, size).item()
+        median = float(pck_tolerance(np.median(threshold)))
+        sigmas = np.full(labels.shape[1], median / of_one)
     return Truth(
         np.concatenate(points),
         labels,
@@ -144,15 +152,6 @@ def _uses_annotated_areas(dump: HeatmapDump) -> bool:
         metric['type'] == 'CocoMetric' and metric.get('use_area', True)
         for metric in metrics
     )
-
-
-def _equivalent_sigmas(
-    threshold: np.ndarray, keypoints: int, size: tuple[int, int]
-) -> np.ndarray:
-    """Return sigmas whose tolerance is that of the median person's PCK."""
-    of_one = oks_tolerance(torch.ones(1), ExpectedOKS([1.0]).area, size).item()
-    tolerance = float(pck_tolerance(np.median(threshold)))
-    return np.full(keypoints, tolerance / of_one)
 
 
 class ScoreRow(NamedTuple):
@@ -240,9 +239,19 @@ class _Comparison:
     ) -> None:
         self.dump, self.codec, self.truth = dump, codec, truth
         self.draws = draws
-        self.decoded = _decode(dump, codec)
-        self.in_input = codec.to_input(self.decoded.points).numpy()
+        size = dump.info.batch_size
+        with torch.inference_mode():
+            parts = [
+                codec.decoder(maps)
+                for shard in dump.shards
+                for maps in shard.heatmaps().split(size)
+            ]
+        self.decoded = Decoded(*map(torch.cat, zip(*parts)))
         self.measured = truth.measure(self.decoded.points.numpy())
+        # of each keypoint
+        self.image = np.broadcast_to(
+            truth.image[:, None], truth.labelled.shape
+        )
 
     def scores(self, spread: float) -> np.ndarray:
         """Return expected OKS with this spread, (N, K)."""
@@ -251,48 +260,50 @@ class _Comparison:
         return scores(self.decoded, codec.heatmap_size, codec.sigma).numpy()
 
     def rows(self) -> dict[str, ScoreRow]:
-        chosen = self.truth.labelled
-        spread = self.codec.scores.spread
+        """Return what both scores are worth."""
+        labelled, measured = self.truth.labelled, self.measured
         table = {
             HEIGHT: self.decoded.scores.numpy(),
-            EXPECTED: self.scores(spread),
+            EXPECTED: self.scores(self.codec.scores.spread),
         }
         errors = self.errors(list(table.values()))
         ap = self.average_precision(list(table.values()))
-        keypoint, image = self.indices()
         names = self.dump.info.dataset_meta['keypoint_id2name']
         rows = {}
         for number, (name, scores) in enumerate(table.items()):
-            flat, measured = scores[chosen], self.measured[chosen]
-            each = calibration_by_keypoint(flat, measured, keypoint[chosen])
+            flat, flat_measured = scores[labelled], measured[labelled]
             rows[name] = ScoreRow(
-                calibration(flat, measured),
+                calibration(flat, flat_measured),
                 errors.at(0, number),
                 errors.at(1, number),
                 ap and ap.at(0, number),
                 ap and ap.at(1, number),
-                reliability(flat, measured, image[chosen]),
-                {names[index]: found for index, found in each.items()},
+                reliability(flat, flat_measured, self.image[labelled]),
+                {
+                    names[k]: calibration(scores[here, k], measured[here, k])
+                    for k, here in enumerate(labelled.T)
+                    if here.any()
+                },
             )
         return rows
 
     def fit(self) -> SpreadFit | None:
-        images = np.unique(self.truth.image[self.truth.labelled.any(1)])
+        """Fit the spread; None for a single image."""
+        labelled = self.truth.labelled
+        images = np.unique(self.image[labelled])
         if len(images) < 2:
             return None
-        first, other = images[::2], images[1::2]
-        of_first = np.isin(self.truth.image, first)[:, None]
-        chosen = self.truth.labelled & of_first
-        measured = self.measured[chosen]
+        chosen = labelled & np.isin(self.image, images[::2])
         errors = [
-            calibration_error(self.scores(spread)[chosen], measured)
+            calibration_error(
+                self.scores(spread)[chosen], self.measured[chosen]
+            )
             for spread in SPREADS
         ]
         spread = float(SPREADS[int(np.argmin(errors))])
-        default = self.scores(self.codec.scores.spread)
-        both = [default, self.scores(spread)]
-        error = self.errors(both, other)
-        ap = self.average_precision(both, other)
+        both = [self.scores(self.codec.scores.spread), self.scores(spread)]
+        error = self.errors(both, images[1::2])
+        ap = self.average_precision(both, images[1::2])
         return SpreadFit(
             spread,
             error.at(0, 1),
@@ -301,36 +312,21 @@ class _Comparison:
             ap and ap.at(1, 1),
         )
 
-    def indices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the keypoint and the image of each score, (N, K) each."""
-        shape = self.measured.shape
-        return (
-            np.broadcast_to(np.arange(shape[1]), shape),
-            np.broadcast_to(self.truth.image[:, None], shape),
-        )
-
     def errors(
         self, scores: list[np.ndarray], images: np.ndarray | None = None
     ) -> Estimate:
         """Return calibration errors and differences from the first, (2, S)."""
         chosen = self.truth.labelled
-        image = self.indices()[1]
         if images is not None:
-            chosen = chosen & np.isin(image, images)
-        number, gaps = zip(
-            *(
-                gaps_by_image(s[chosen], self.measured[chosen], image[chosen])
-                for s in scores
-            )
-        )
+            chosen = chosen & np.isin(self.image, images)
+        measured, image = self.measured[chosen], self.image[chosen]
+        sums = [sum_by_bin(s[chosen], measured, image) for s in scores]
 
-        def statistic(number: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-            error = np.abs(gaps.sum(0)).sum(-1) / number.sum()
+        def statistic(rows: np.ndarray) -> np.ndarray:
+            error = error_of_sums(rows)
             return np.stack([error, error - error[0]])
 
-        return bootstrap(
-            statistic, number[0], np.stack(gaps, 1), draws=self.draws
-        )
+        return bootstrap(statistic, np.stack(sums, 1), draws=self.draws)
 
     def average_precision(
         self, scores: list[np.ndarray], images: np.ndarray | None = None
@@ -350,20 +346,11 @@ class _Comparison:
 
     def _resampler(self, scores: np.ndarray) -> CocoResampler:
         """Return AP by the dump's own CocoMetric if it has one."""
-        decoding = Decoding(self.in_input, scores)
+        in_input = self.codec.to_input(self.decoded.points).numpy()
+        decoding = Decoding(in_input, scores)
         for resampler in score_decoding(self.dump, decoding).resamplers:
             if isinstance(resampler, CocoResampler):
                 return resampler
         return rank_people(
             self.measured, self.truth.labelled, scores, self.truth.image
         )
-
-
-def _decode(dump: HeatmapDump, codec: DARKCodec) -> Decoded:
-    """Decode all maps in the batches of the test, in heatmap px."""
-    size = dump.info.batch_size
-    parts: list[Any] = []
-    with torch.inference_mode():
-        for shard in dump.shards:
-            parts += map(codec.decoder, shard.heatmaps().split(size))
-    return Decoded(*map(torch.cat, zip(*parts)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,17 +12,11 @@ from matplotlib.figure import Figure
 from ..dumps.reader import HeatmapDump
 from .bootstrap import Estimate
 from .calibration import BINS
-from .machine import describe_run
-from .report import markdown
+from .report import describe_dump, error_bars, markdown, record_of
 from .score_comparison import EXPECTED, HEIGHT, ScoredDecoder, Truth
 from .visualization import line_style
 
 Results = Mapping[str, ScoredDecoder]
-
-
-def measure_name(truth: Truth) -> str:
-    """Return ``'OKS'`` or such as ``'PCK@0.2'``."""
-    return 'OKS' if truth.pck is None else f'PCK@{truth.pck:g}'
 
 
 def as_record(
@@ -32,16 +24,8 @@ def as_record(
 ) -> dict[str, Any]:
     """Return all numbers, and how they were made, for JSON."""
     return dict(
-        **describe_run(),
-        dump=dict(
-            folder=str(dump.folder),
-            codec=dump.info.codec,
-            checkpoint=dump.info.checkpoint,
-            flip_test=dump.info.flip_test,
-            num_samples=len(dump),
-        ),
-        draws=draws,
-        measure=measure_name(truth),
+        **record_of(dump, draws),
+        measure=truth.measure_name,
         sigmas=truth.sigmas,
         decoders=results,
         advice={name: advice(found) for name, found in results.items()},
@@ -50,15 +34,13 @@ def as_record(
 
 def page(dump: HeatmapDump, truth: Truth, results: Results, draws: int) -> str:
     """Return the whole report in markdown."""
-    info, measure = dump.info, measure_name(truth)
+    measure = truth.measure_name
     sections = [
-        f'# Scores compared\n\n`{shlex.join(sys.argv)}`\n\n'
-        f'{len(dump)} people, {int(truth.labelled.sum())} labelled keypoints, '
-        f'sigma {info.codec["sigma"]:g}, '
-        f'{"with" if info.flip_test else "without"} flip test; checkpoint '
-        f'`{info.checkpoint}`. Scores are measured against {measure}; 95 % '
-        f'intervals over images ({draws} resamples). ECE: expected '
-        f'calibration error, {BINS} bins; rank: Spearman.\n',
+        f'# Scores compared\n\n{describe_dump(dump)}'
+        f'Scores are measured against {measure} of '
+        f'{int(truth.labelled.sum())} labelled keypoints; 95 % intervals over '
+        f'images ({draws} resamples). ECE: expected calibration error, {BINS} '
+        'bins; rank: Spearman.\n',
         overall_table(results),
         f'\n## How much of the spread is error?\n\n{fit_table(results)}\n',
         '## Reliability\n\n![reliability](reliability.png)\n',
@@ -88,13 +70,8 @@ def overall_table(results: Results) -> str:
         for name, found in results.items()
         for score, row in found.rows.items()
     ]
-    taken = [
-        f'- `{name}`: {text}'
-        for name, text in (
-            (name, advice(found)) for name, found in results.items()
-        )
-    ]
-    return markdown(header, rows) + '\n\n' + '\n'.join(taken) + '\n'
+    lines = [f'- `{name}`: {advice(found)}' for name, found in results.items()]
+    return '\n'.join([markdown(header, rows), '', *lines, ''])
 
 
 def fit_table(results: Results) -> str:
@@ -128,11 +105,10 @@ def advice(found: ScoredDecoder) -> str:
     parts = [f'by ECE {_winner(row.error_difference, lower=True)}']
     if row.ap_difference is not None:
         parts.append(f'by AP {_winner(row.ap_difference, lower=False)}')
-    if found.fit is not None:
-        better = found.fit.error_difference.high < 0
-        fitted = (
-            f'`spread={found.fit.spread:.2f}`' if better else 'the default'
-        )
+    fit = found.fit
+    if fit is not None:
+        better = fit.error_difference.high < 0
+        fitted = f'`spread={fit.spread:.2f}`' if better else 'the default'
         parts.append(f'spread: {fitted}')
     return '; '.join(parts)
 
@@ -157,15 +133,11 @@ def _reliability_table(found: ScoredDecoder, measure: str) -> str:
         cells = [f'{number / BINS:.1f} to {(number + 1) / BINS:.1f}']
         for row in found.rows.values():
             curve = row.curve
-            cells.append(str(curve.number[number]))
-            cells += (
-                [
-                    f'{curve.predicted[number]:.3f}',
-                    curve.measured.at(number).text(),
-                ]
-                if curve.number[number]
-                else ['', '']
-            )
+            predicted = measured = ''
+            if curve.number[number]:
+                predicted = f'{curve.predicted[number]:.3f}'
+                measured = curve.measured.at(number).text()
+            cells += [str(curve.number[number]), predicted, measured]
         rows.append(cells)
     return markdown(header, rows)
 
@@ -197,22 +169,28 @@ def draw_reliability(results: Results, measure: str) -> Figure:
 
 def _draw_curves(ax: Axes, found: ScoredDecoder) -> None:
     """Draw measured by predicted; below, the share of keypoints per bin."""
-    for place, (name, row) in enumerate(found.rows.items()):
-        curve, color = row.curve, line_style(place)['color']
-        value, low, high = curve.measured
+    for number, (name, row) in enumerate(found.rows.items()):
+        curve, style = row.curve, line_style(number)
         some = curve.number > 0
         ax.errorbar(
             curve.predicted[some],
-            value[some],
-            np.stack([value - low, high - value])[:, some].clip(min=0),
+            curve.measured.value[some],
+            error_bars(curve.measured)[:, some],
             capsize=2,
             label=name,
-            **line_style(place),
+            **style,
         )
         width = 0.45 / BINS
-        left = np.arange(BINS) / BINS + width * place
+        left = np.arange(BINS) / BINS + width * number
         share = curve.number / curve.number.sum()
-        ax.bar(left, share, width, align='edge', color=color, alpha=0.5)
+        ax.bar(
+            left,
+            share,
+            width,
+            align='edge',
+            color=style['color'],
+            alpha=0.5,
+        )
     ax.plot([0, 1], [0, 1], ':', color='grey')
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect='equal')
     ax.legend(loc='upper left', fontsize=8)

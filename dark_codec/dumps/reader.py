@@ -189,6 +189,17 @@ class Shard:
             codec['alignment'],
         ).numpy()
 
+    def heatmap_scale(self) -> np.ndarray:
+        """Return heatmap px per image px, (x, y) of each crop, (n, 2)."""
+        crops = np.array([sample['input_scale'] for sample in self.samples])
+        return np.array(self.info.codec['heatmap_size']) / crops
+
+    def boxes_on_heatmap(self) -> np.ndarray:
+        """Return widths and heights of the boxes in heatmap px, (n, 2)."""
+        labels = [sample['gt_instances'] for sample in self.samples]
+        boxes = np.concatenate([label['bboxes'] for label in labels])
+        return (boxes[:, 2:4] - boxes[:, :2]) * self.heatmap_scale()
+
 
 class _Shards(Sequence):
     """Sequence of shards that are made on demand, not kept in memory."""

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from dark_codec.analysis.calibration import (
-    calibration,
-    calibration_by_keypoint,
     calibration_error,
     oks,
     pck_tolerance,
@@ -62,16 +60,6 @@ def test_intervals_are_over_images(rng):
     failed = np.repeat(rng.uniform(0, 1, 100) < 0.5, 50).astype(float)
     curve = reliability(np.full(5000, 0.55), failed, image)
     assert curve.measured.high[5] - curve.measured.low[5] > 0.15
-
-
-def test_by_keypoint(rng):
-    scores, measured = rng.uniform(0, 1, (2, 60))
-    keypoint = np.tile([0, 3, 5], 20)
-    found = calibration_by_keypoint(scores, measured, keypoint)
-    assert list(found) == [0, 3, 5]
-    assert found[3] == calibration(scores[1::3], measured[1::3])
-    assert found[3].number == 20
-    assert found[3].score == pytest.approx(scores[1::3].mean())
 
 
 def test_oks_and_its_equivalent_of_pck(rng):

@@ -171,11 +171,7 @@ def compare_scores(args: argparse.Namespace) -> None:
         'scores',
         pages.page(dump, truth, found, args.draws),
         pages.as_record(dump, truth, found, args.draws),
-        dict(
-            reliability=pages.draw_reliability(
-                found, pages.measure_name(truth)
-            )
-        ),
+        dict(reliability=pages.draw_reliability(found, truth.measure_name)),
     )
     print(pages.overall_table(found), pages.fit_table(found), sep='\n')
     print(f'More in {args.out / "scores.md"} and scores.json')
