@@ -183,16 +183,16 @@ def _resampler(
 ) -> Resampler | None:
     """Return the metric as a function of images, or None."""
     if type(metric) is CocoMetric:
+        # CrowdPose's AP by crowding needs more than the matches
+        if metric.format_only or metric.iou_type == 'keypoints_crowd':
+            return None
         return _coco_resampler(metric, metrics)
     if isinstance(metric, CocoMetric) or len(results) != len(image_ids):
         return None
     return SampleResampler(metric, results, image_ids)
 
 
-def _coco_resampler(metric: CocoMetric, metrics: dict) -> Resampler | None:
-    # CrowdPose's AP by crowding needs more than the matches
-    if metric.format_only or metric.iou_type == 'keypoints_crowd':
-        return None
+def _coco_resampler(metric: CocoMetric, metrics: dict) -> CocoResampler:
     found = metric.coco.loadRes(f'{metric.outfile_prefix}.keypoints.json')
     coco_eval = COCOeval(
         metric.coco,
@@ -203,8 +203,7 @@ def _coco_resampler(metric: CocoMetric, metrics: dict) -> Resampler | None:
     )
     coco_eval.params.useSegm = None
     coco_eval.evaluate()
-    prefix = f'{metric.prefix}/'
-    names = [name for name in metrics if name.startswith(prefix)]
+    names = [name for name in metrics if name.startswith(f'{metric.prefix}/')]
     return CocoResampler(coco_eval, names)
 
 
@@ -238,34 +237,34 @@ def intervals(
     metrics = list(zip(*(score.resamplers for score in scores.values())))
     # one more each: the images as they are
     with Progress('Resampling', len(metrics) * (draws + 1)) as progress:
-        for same in metrics:
+        for metric in metrics:
 
-            def statistic(images: np.ndarray, same: Any = same) -> np.ndarray:
+            def statistic(images: np.ndarray, of: Any = metric) -> np.ndarray:
                 progress.advance()
-                return paired(same, images)
+                return paired(of, images)
 
-            images = np.arange(same[0].images)
+            images = np.arange(metric[0].images)
             estimate = bootstrap(statistic, images, draws=draws)
             for d, decoder in enumerate(scores):
-                for n, name in enumerate(same[0].names):
+                for n, name in enumerate(metric[0].names):
                     found[decoder][name] = Interval(
                         estimate.at(0, d, n), estimate.at(1, d, n)
                     )
     return found
 
 
-def paired(same: Sequence[Resampler], images: np.ndarray) -> np.ndarray:
+def paired(metric: Sequence[Resampler], images: np.ndarray) -> np.ndarray:
     """Compute a metric for each decoder on the same images.
 
     Args:
-        same (list[Resampler]): The metric for each of D decoders.
+        metric (Sequence[Resampler]): It for each of D decoders.
         images (np.ndarray): Indices of the images.
 
     Returns:
         np.ndarray: The numbers, and their differences from those of the
         first decoder, (2, D, len(names)).
     """
-    values = np.stack([resampler(images) for resampler in same])
+    values = np.stack([resampler(images) for resampler in metric])
     return np.stack([values, values - values[:1]])
 
 

@@ -24,7 +24,7 @@ _LINES: tuple[dict[str, Any], ...] = (
     dict(color=_RED, ls='--'),
     dict(color=_GREEN, ls=':'),
 )
-_NARROW = 3.5  # in %: a bar with no room for its number
+_MIN_LABELLED = 3.5  # in %: a bar with no room for its number
 
 
 def draw(findings: Findings) -> Figure:
@@ -137,7 +137,7 @@ def _draw_shares(ax: Axes, parts: Diagnosis) -> None:
         for part, share in bar.items():
             width = 100 * share
             ax.barh(row, width, left=start, color=_FILLS[part], ec='w')
-            if width > _NARROW:
+            if width > _MIN_LABELLED:
                 middle = start + width / 2
                 ax.text(middle, row, f'{width:.0f}', ha='center', va='center')
             start += width

@@ -28,10 +28,8 @@ from .decoders_by_name import parse_decoder, readable_sigmas
 # of the kernel, in units of the training sigma
 WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 REFERENCE = 'dark-max'
-# metrics of which lower is better
-_ERRORS = ('NME', 'EPE')
-# number of results of the first metric: of COCO AP, AP .5 and AP .75
-_SHOWN = 3
+# by the first numbers of the first metric: of COCO AP, AP .5 and AP .75
+_MOST_CHOICES = 3
 
 
 class Choice(NamedTuple):
@@ -63,7 +61,7 @@ class Choice(NamedTuple):
 
 
 def _lower_is_better(metric: str) -> bool:
-    return any(name in metric for name in _ERRORS)
+    return 'NME' in metric or 'EPE' in metric
 
 
 def candidates(info: DumpInfo) -> dict[str, dict]:
@@ -110,30 +108,25 @@ def choose(scores: Mapping[str, Score], draws: int = 500) -> list[Choice]:
         draws (int): Resamples of the bootstrap. Defaults to 500.
     """
     decoders = list(scores)
-    found = [score.resamplers for score in scores.values()]
-    if not found[0] or found[0][0].images < 2:
+    found = [s.resamplers[0] for s in scores.values() if s.resamplers]
+    if not found or found[0].images < 2:
         return []
-    same = [resamplers[0] for resamplers in found]
-    names = same[0].names
-    images = np.arange(same[0].images)
-    first_half = np.stack([resampler(images[::2]) for resampler in same])
-    # where all are equal, as where nothing was found, none is the best; a
-    # number that these images do not define is NaN, which is not > 0 either
-    shown = [
-        i
-        for i, name in enumerate(names)
-        if name.count('/') <= 1 and np.ptp(first_half[:, i]) > 0
-    ][:_SHOWN]
-    if not shown:
-        return []
+    names = found[0].names
+    images = np.arange(found[0].images)
+    first_half = np.stack([resampler(images[::2]) for resampler in found])
     best = {}
-    for i in shown:
-        values = first_half[:, i]
-        lower = _lower_is_better(names[i])
-        best[i] = int(values.argmin() if lower else values.argmax())
+    for i, values in enumerate(first_half.T):
+        # where all are equal, as where nothing was found, none is the best; a
+        # number that these images do not define is NaN, which is not > 0
+        if names[i].count('/') <= 1 and np.ptp(values) > 0:
+            lower = _lower_is_better(names[i])
+            best[i] = int(values.argmin() if lower else values.argmax())
+    best = dict(list(best.items())[:_MOST_CHOICES])
+    if not best:
+        return []
     rows = sorted({0, *best.values()})
     estimate = bootstrap(
-        lambda images: paired([same[row] for row in rows], images),
+        lambda drawn: paired([found[row] for row in rows], drawn),
         images[1::2],
         draws=draws,
     )

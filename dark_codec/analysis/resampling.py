@@ -14,8 +14,8 @@ from mmengine.logging import MMLogger
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
-# CocoMetric's keypoint_score_thr: a person's score is the mean of higher ones
-_COUNTED = 0.2
+# CocoMetric's keypoint_score_thr: a person's score is the mean of those above
+_SCORE_THR = 0.2
 
 
 class Resampler(Protocol):
@@ -216,7 +216,7 @@ def rank_people(
     Returns:
         CocoResampler: Of which the first number is AP.
     """
-    counted = scores > _COUNTED
+    counted = scores > _SCORE_THR
     ranks = (scores * counted).sum(1) / counted.sum(1).clip(min=1)
     means = (oks * labelled).sum(1) / labelled.sum(1).clip(min=1)
     # with a tolerance of 1
@@ -226,18 +226,18 @@ def rank_people(
     for i in np.flatnonzero(labelled.any(1)):
         common = dict(image_id=int(image_of[i]), category_id=1, area=1.0)
         # far from the other people of the image
-        place = 1000.0 * i
+        x = 1000.0 * i
         people.append(
             dict(
                 common,
                 id=int(i) + 1,
                 iscrowd=0,
-                bbox=[place, 0, 1, 1],
+                bbox=[x, 0, 1, 1],
                 num_keypoints=1,
-                keypoints=[place, 0, 2],
+                keypoints=[x, 0, 2],
             )
         )
-        keypoints = [place + off[i], 0, 1]
+        keypoints = [x + off[i], 0, 1]
         found.append(dict(common, keypoints=keypoints, score=float(ranks[i])))
     coco = COCO()
     coco.dataset = dict(

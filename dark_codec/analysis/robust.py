@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # of a normal distribution: standard deviation / median absolute deviation
-_NORMAL = 1.4826
+_STD_BY_MAD = 1.4826
 
 
 def by_image(
@@ -40,15 +40,10 @@ def by_image(
     _, image, people = np.unique(
         image_ids, return_inverse=True, return_counts=True
     )
-    # place in the image: in the order of the rows
+    rows = np.full((len(people), max(people), *values.shape[1:]), np.nan)
     order = np.argsort(image, kind='stable')
-    place = np.empty(len(values), np.int64)
-    place[order] = np.arange(len(values)) - np.repeat(
-        np.cumsum(people) - people, people
-    )
-    shape = (len(people), people.max(initial=0), *values.shape[1:])
-    rows = np.full(shape, np.nan)
-    rows[image, place] = values
+    number = np.concatenate([np.arange(n) for n in people])  # in the image
+    rows[image[order], number] = values[order]
     return rows
 
 
@@ -76,4 +71,4 @@ def robust_std(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: (D,).
     """
-    return _NORMAL * median(np.abs(vectors - centre))
+    return _STD_BY_MAD * median(np.abs(vectors - centre))

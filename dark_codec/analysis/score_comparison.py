@@ -334,12 +334,12 @@ class _Comparison:
         """Return AP and differences from the first, (2, S); None for PCK."""
         if self.truth.pck is not None:
             return None
-        same = [self._resampler(s) for s in scores]
-        drawn = np.arange(same[0].images)
+        metric = [self._resampler(s) for s in scores]
+        drawn = np.arange(metric[0].images)
         if images is not None:
-            drawn = np.flatnonzero(np.isin(same[0].image_ids, images))
+            drawn = np.flatnonzero(np.isin(metric[0].image_ids, images))
         return bootstrap(
-            lambda images: paired(same, images)[..., 0],
+            lambda images: paired(metric, images)[..., 0],
             drawn,
             draws=self.draws,
         )

@@ -15,7 +15,6 @@ from urllib.error import URLError
 
 import mmpose
 from mmengine.config import Config
-from mmengine.hub import get_config
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
@@ -30,9 +29,6 @@ from ..openmmlab.engine import read_checkpoint
 from .errors import UserError
 
 DATASET_ZOO = 'https://mmpose.readthedocs.io/en/latest/dataset_zoo'
-_MMPOSE_FILES = os.path.join(
-    os.path.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets'
-)
 _METAINFO = (
     'dataset_name',
     'keypoint_info',
@@ -53,13 +49,13 @@ def check_run(cfg: Config, loops: Sequence[str]) -> None:
     Raises:
         UserError: Names the settings and files that are wrong.
     """
-    for problem in (
-        describe_missing_data(cfg, loops),
-        describe_bad_metainfo(cfg, loops),
-        _describe_missing_weights(cfg) if 'train' in loops else '',
-    ):
-        if problem:
-            raise UserError(problem)
+    problem = describe_missing_data(cfg, loops)
+    problem = problem or describe_bad_metainfo(cfg, loops)
+    if not problem and 'train' in loops:
+        missing = _missing(_pretrained(cfg.get('model'), 'model'))
+        problem = _list_weights('these weights are missing:', missing)
+    if problem:
+        raise UserError(problem)
     if cfg.get('work_dir') is not None:  # drawing tools have none
         check_folder('--work-dir', cfg.work_dir)
     hook = cfg.get('default_hooks', {}).get('visualization') or {}
@@ -143,12 +139,6 @@ def explain_downloads(cfg: Config) -> Iterator[None]:
         raise UserError(_list_weights(head, weights)) from error
 
 
-def _describe_missing_weights(cfg: Config) -> str:
-    """List files of pretrained weights that do not exist, URLs aside."""
-    missing = _lost(_pretrained(cfg.get('model'), 'model'))
-    return _list_weights('these weights are missing:', missing)
-
-
 def _pretrained(node: Any, where: str) -> Iterator[tuple[str, str]]:
     """Find what ``init_cfg`` names, as (config key, path or URL)."""
     if type_name(node) == 'Pretrained':
@@ -162,9 +152,12 @@ def _list_weights(head: str, weights: dict[str, str]) -> str:
         return ''
     lines = [head, *(f'  {key} = {path}' for key, path in weights.items())]
     lines.append('Name a file that is here: --cfg-options KEY=PATH')
-    # model.backbone.init_cfg.checkpoint
-    places = [key.partition('.init_cfg')[0] for key in weights]
-    options = [f'{p}.init_cfg=None' for p in places if p.startswith('model')]
+    # such as model.backbone.init_cfg.checkpoint
+    options = [
+        key.partition('.init_cfg')[0] + '.init_cfg=None'
+        for key in weights
+        if key.startswith('model')
+    ]
     if options:
         lines[-1] += ', or begin with random weights: --cfg-options '
         lines[-1] += ' '.join(options)
@@ -188,19 +181,20 @@ def describe_missing_data(cfg: Config, loops: Sequence[str]) -> str:
         to get the data; empty if nothing is missing.
     """
     missing: dict[str, str] = {}
-    homepages: list[str | None] = []
+    pages: list[str] = []
     for loop in loops:
         for where, dataset in _datasets(cfg, loop):
-            lost = _lost(_paths(dataset, where))
-            if lost:
-                homepages.append(_homepage(dataset))
-            missing.update(lost)
+            found = _missing(_paths(dataset, where))
+            missing.update(found)
+            page = _homepage(dataset) if found else None
+            if page and page not in pages:
+                pages.append(page)
         key = f'{loop}_evaluator'
         for where, metric in _leaves(cfg.get(key), key):
-            missing.update(_lost([(f'{where}.ann_file', _ann_file(metric))]))
+            path = (f'{where}.ann_file', _ann_file(metric))
+            missing.update(_missing([path]))
     if not missing:
         return ''
-    pages = [page for page in dict.fromkeys(homepages) if page]
     pages.append(f'{DATASET_ZOO} (how MMPose expects them)')
     return '\n'.join(
         [
@@ -249,7 +243,7 @@ def _paths(dataset: dict, where: str) -> Iterator[tuple[str, str | None]]:
         yield f'{where}.data_prefix.{name}', os.path.join(root, prefix)
 
 
-def _lost(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+def _missing(paths: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """Return the absolute paths that do not exist, by config key."""
     return {
         key: os.path.abspath(path)
@@ -264,15 +258,19 @@ def _homepage(dataset: dict) -> str | None:
     if metainfo is None:
         metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
     path = metainfo.get('from_file')
-    if path is not None and not os.path.isfile(path):
-        # MMPose looks among its own
-        name = os.path.basename(path)
-        if not os.path.isfile(os.path.join(_MMPOSE_FILES, name)):
+    if path is not None:
+        # MMPose looks among its own, too
+        found = path if os.path.isfile(path) else _own_of_mmpose(path)
+        if not os.path.isfile(found):
             return None
-        metainfo = get_config(f'mmpose::_base_/datasets/{name}').dataset_info
-    elif path is not None:
-        metainfo = Config.fromfile(path).dataset_info
+        metainfo = Config.fromfile(found).dataset_info
     return metainfo.get('paper_info', {}).get('homepage')
+
+
+def _own_of_mmpose(path: str) -> str:
+    """Return where MMPose looks for a file of metainfo that is missing."""
+    folder = os.path.join(os.path.dirname(mmpose.__file__), '.mim', 'configs')
+    return os.path.join(folder, '_base_', 'datasets', os.path.basename(path))
 
 
 # Metainfo
@@ -296,14 +294,13 @@ def describe_bad_metainfo(cfg: Config, loops: Sequence[str]) -> str:
             metainfo = dataset.get('metainfo')
             if not metainfo:
                 continue
-            path = metainfo.get('from_file')
-            source = f'{where}.metainfo' + (f' = {path}' if path else '')
-            if path and not os.path.isfile(path):
-                name = os.path.basename(path)
-                if os.path.isfile(os.path.join(_MMPOSE_FILES, name)):
-                    continue  # MMPose takes its own of that name
-                return f'{source}: there is no such file in {os.getcwd()}'
+            source, path = f'{where}.metainfo', metainfo.get('from_file')
             if path:
+                source += f' = {path}'
+                if not os.path.isfile(path):
+                    if os.path.isfile(_own_of_mmpose(path)):
+                        continue
+                    return f'{source}: there is no such file in {os.getcwd()}'
                 metainfo = Config.fromfile(path).get('dataset_info', {})
             for problem in _problems(metainfo):
                 return f'{source}: {problem}'

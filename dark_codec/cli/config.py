@@ -34,7 +34,7 @@ def read_config(path: str, pairs: Sequence[str] | None = None) -> Config:
         TypeError,
         ValueError,
     ) as error:
-        raise UserError(f'cannot read {path}: {_plainly(error)}') from error
+        raise UserError(f'cannot read {path}: {_explain(error)}') from error
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, ValueError) as error:
@@ -42,7 +42,7 @@ def read_config(path: str, pairs: Sequence[str] | None = None) -> Config:
     return cfg
 
 
-def _plainly(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """Explain MMEngine's error of a dict merged into a list of codecs."""
     text = str(error)
     if text.startswith('codec={') and "<class 'list'>" in text:

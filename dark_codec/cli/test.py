@@ -31,7 +31,7 @@ def test(args: argparse.Namespace) -> None:
     with explain_downloads(cfg):
         metrics = runner.test()
     if args.out is not None and is_main_process():
-        dump({name: _plain(m) for name, m in metrics.items()}, args.out)
+        dump({name: _as_python(m) for name, m in metrics.items()}, args.out)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -69,6 +69,6 @@ def _enable_badcase(
         )
 
 
-def _plain(metric: Any) -> Any:
+def _as_python(metric: Any) -> Any:
     """Turn numpy's scalars into Python's, which every format can hold."""
     return metric.item() if isinstance(metric, np.generic) else metric

@@ -34,7 +34,7 @@ def _end_distributed() -> None:
 
     DDP keeps the threads of gloo alive. One that releases a tensor while the
     interpreter shuts down cannot acquire its lock, and aborts the process at
-    its very end (seen twice in some hundred runs).
+    its very end.
     """
     backend = dist.get_backend()
     dist.destroy_process_group()

@@ -79,8 +79,12 @@ def protect_checkpoints(cfg: Config) -> None:
     hook = cfg.get('default_hooks', {}).get('checkpoint')
     if hook is None:
         return
-    plain = (CheckpointHook, 'CheckpointHook', 'mmengine.CheckpointHook')
-    if hook.get('type') in plain:
+    known = (
+        CheckpointHook,
+        'CheckpointHook',
+        'mmengine.CheckpointHook',
+    )
+    if hook.get('type') in known:
         hook.type = 'SafeCheckpointHook'
     elif hook.get('type') != 'SafeCheckpointHook':
         print_log(

@@ -29,7 +29,7 @@ from .format import (
 from .patches import paste_patches
 
 # errors that reading a truncated or altered file may raise
-_DAMAGE = (
+_READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     OSError,
@@ -37,7 +37,7 @@ _DAMAGE = (
     KeyError,
     ValueError,
 )
-_RENEW = 'dump again into the same folder, which renews this file'
+_REMEDY = 'dump again into the same folder, which renews this file'
 
 
 class FlipPoints(NamedTuple):
@@ -90,7 +90,7 @@ class Shard:
             wrong = 'holds other samples than its number says'
         else:
             return
-        raise DumpError(f'{self.path} {wrong}: {_RENEW}')
+        raise DumpError(f'{self.path} {wrong}: {_REMEDY}')
 
     def read(self, name: str) -> np.ndarray:
         """Read one array of the file.
@@ -117,9 +117,9 @@ class Shard:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
-        except _DAMAGE as error:
+        except _READ_ERRORS as error:
             raise DumpError(
-                f'{self.path} is damaged ({error}): {_RENEW}'
+                f'{self.path} is damaged ({error}): {_REMEDY}'
             ) from error
 
     @cached_property

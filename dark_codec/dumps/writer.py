@@ -103,11 +103,11 @@ def missing_shards(folder: Path, info: DumpInfo) -> list[int]:
     return [
         number
         for number in range(info.num_shards)
-        if not _is_whole(Shard(folder, number, info))
+        if not _is_intact(Shard(folder, number, info))
     ]
 
 
-def _is_whole(shard: Shard) -> bool:
+def _is_intact(shard: Shard) -> bool:
     if not shard.path.exists():
         return False
     try:

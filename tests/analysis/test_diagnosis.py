@@ -102,7 +102,7 @@ def test_the_alignment_is_found_without_labels(rng, alignment, stride):
         np.tile(points, (10, 1, 1)) + rng.normal(0, 0.3, (400, 5, 2))
         for points in (plain, unflipped)
     )
-    found = find_alignment(plain, unflipped, INPUT_SIZE, _size(stride))
+    found = _found(plain, unflipped, stride)
     np.testing.assert_allclose(found.offset.value, [expected, 0], atol=0.04)
     np.testing.assert_allclose(found.scatter, 0.3 * 2**0.5, rtol=0.1)
     name = 'asymmetric' if asymmetric else 'flip-consistent'
@@ -121,7 +121,7 @@ def test_the_alignment_is_found_without_labels(rng, alignment, stride):
 
 def test_swapped_arguments_are_not_taken_for_an_alignment(rng):
     plain, unflipped = _both(rng, 4, 'asymmetric')
-    found = find_alignment(unflipped, plain, INPUT_SIZE, _size(4))
+    found = _found(unflipped, plain)
     assert found.verdict == 'neither'
     assert 'is far from what theory says, 0.750 and 0.000' in found.reason
     assert found.reason in contradiction(found, 'asymmetric')
@@ -136,7 +136,7 @@ def test_rounded_targets_are_told_apart(rng, alignment, quantise):
     # it learns the mean
     plain += rng.normal(0, 0.5, plain.shape)
     unflipped += rng.normal(0, 0.5, plain.shape)
-    found = find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+    found = _found(plain, unflipped)
     name = 'asymmetric' if alignment == 'asymmetric' else 'flip-consistent'
     if quantise == 'round':
         assert found.verdict == name
@@ -144,6 +144,10 @@ def test_rounded_targets_are_told_apart(rng, alignment, quantise):
         direction = dict(floor='down', ceil='up')[quantise]
         assert found.verdict == 'neither'
         assert f'is nearest to {name}, rounded {direction}' in found.reason
+
+
+def _found(plain, unflipped, stride=4, **args):
+    return find_alignment(plain, unflipped, INPUT_SIZE, _size(stride), **args)
 
 
 def _apart(rng, offset, images=200, scatter=0.5):
@@ -158,7 +162,7 @@ def test_few_or_odd_predictions_have_no_verdict(rng):
         ([0.75, 0.4], 200, 'in y, where a mirror changes nothing'),
     ):
         plain, unflipped = _apart(rng, offset, images)
-        found = find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+        found = _found(plain, unflipped)
         assert found.verdict == 'neither'
         assert reason in found.reason
         warning = contradiction(found, 'half_pixel')
@@ -170,7 +174,7 @@ def test_few_or_odd_predictions_have_no_verdict(rng):
 @pytest.mark.parametrize('configured', ALIGNMENTS)
 def test_a_handful_of_images_gives_no_warning(rng, offset, configured):
     few = _apart(rng, [offset, 0], 5)
-    found = find_alignment(*few, INPUT_SIZE, _size(4))
+    found = _found(*few)
     assert found.images == 5
     assert contradiction(found, configured) == ''
 
@@ -187,12 +191,7 @@ def test_memorised_training_crops(rng, alignment):
     plain = _predict(codec, points)
     in_training = _mirror(points) + [1, 0]
     unflipped = _unflip(_predict(codec, in_training))
-    found = find_alignment(
-        _decode(codec, plain),
-        _decode(codec, unflipped),
-        INPUT_SIZE,
-        _size(4),
-    )
+    found = _found(_decode(codec, plain), _decode(codec, unflipped))
     name = 'asymmetric' if alignment == 'asymmetric' else 'flip-consistent'
     expected = found.memorised[name]
     assert expected == (1.0 if alignment == 'asymmetric' else 0.25)
@@ -214,19 +213,17 @@ def test_stride_one_has_nothing_to_tell_apart(rng):
 def test_find_alignment_refuses_what_it_cannot_use(rng):
     plain, unflipped = _apart(rng, [0, 0], 4)
     with pytest.raises(ValueError, match=r'\(4, 5, 2\) and \(3, 5, 2\)'):
-        find_alignment(plain, unflipped[:3], INPUT_SIZE, _size(4))
+        _found(plain, unflipped[:3])
     unflipped[:] = np.nan
     with pytest.raises(ValueError, match='both plain and un-flipped'):
-        find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+        _found(plain, unflipped)
 
 
 def test_keypoints_without_a_prediction_do_not_count(rng):
     plain, unflipped = _apart(rng, [0.75, 0])
-    expected = find_alignment(
-        plain[:, 1:], unflipped[:, 1:], INPUT_SIZE, _size(4)
-    )
+    expected = _found(plain[:, 1:], unflipped[:, 1:])
     plain[:100, 0], unflipped[100:, 0] = np.nan, np.nan
-    found = find_alignment(plain, unflipped, INPUT_SIZE, _size(4))
+    found = _found(plain, unflipped)
     np.testing.assert_equal(found, expected)
 
 
@@ -275,13 +272,17 @@ def test_offset_that_the_alignment_explains(alignment, truth, shift):
 
 
 def test_no_alignment_explains_no_offset(rng):
-    found = find_alignment(*_apart(rng, [5, 0]), INPUT_SIZE, _size(4))
+    found = _found(*_apart(rng, [5, 0]))
     offset = expected_offset(found, INPUT_SIZE, _size(4), 'half_pixel')
     assert offset is None
 
 
 HEATMAP_SIZE = (48, 64)
 OFFSET, SCATTER = (0.6, -0.3), (0.4, 0.8)
+
+
+def _diagnose(keypoints, **args):
+    return diagnose(keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', **args)
 
 
 def _keypoints(rng, people=400):
@@ -302,9 +303,7 @@ def _keypoints(rng, people=400):
 
 def test_known_errors_are_found(rng):
     keypoints = _keypoints(rng)
-    found = diagnose(
-        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=100
-    )
+    found = _diagnose(keypoints, draws=100)
     assert np.all(found.offset.low <= OFFSET)
     assert np.all(found.offset.high >= OFFSET)
     assert np.all(found.offset.high - found.offset.low < 0.2)
@@ -338,9 +337,7 @@ def test_scatter_is_not_that_of_a_few(rng):
     keypoints = keypoints._replace(
         points=points, truth=truth, labelled=np.ones((100, 5), bool)
     )
-    found = diagnose(
-        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=50
-    )
+    found = _diagnose(keypoints, draws=50)
     assert (found.kinds == KINDS.index('hit')).all()
     assert np.all(found.scatter.value < 0.2)
     assert np.all(np.abs(found.offset.value) < 0.05)
@@ -388,7 +385,7 @@ def test_parts_add_up_by_hand():
 
 def test_share_of_the_border(rng):
     keypoints = _keypoints(rng, 60)
-    found = diagnose(keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel')
+    found = _diagnose(keypoints)
     border, total, number, count = 0.0, 0.0, 0, 0
     for i, k in zip(*np.nonzero(keypoints.labelled)):
         x, y = keypoints.points[i, k] - keypoints.truth[i, k]
@@ -417,9 +414,7 @@ def test_people_without_size_are_left_out(rng):
     keypoints = _keypoints(rng)
     keypoints.size[:100] = np.nan
     keypoints.points[:100] = 1e6
-    found = diagnose(
-        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=10
-    )
+    found = _diagnose(keypoints, draws=10)
     assert found.left_out == 100
     assert (found.kinds[:100] == -1).all()
     assert sum(found.error.values()) < 10
@@ -428,9 +423,7 @@ def test_people_without_size_are_left_out(rng):
 def test_perfect_predictions_have_no_error(rng):
     keypoints = _keypoints(rng, 8)
     keypoints = keypoints._replace(points=keypoints.truth.copy())
-    found = diagnose(
-        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=10
-    )
+    found = _diagnose(keypoints, draws=10)
     assert set(found.error.values()) == {0.0}
     assert found.border.error == 0
     np.testing.assert_array_equal(found.shares.value, [1, 0, 0])
@@ -450,14 +443,12 @@ def test_perfect_predictions_have_no_error(rng):
 def test_diagnose_refuses_what_cannot_be_meant(rng, change, message):
     keypoints = _keypoints(rng)._replace(**change)
     with pytest.raises(ValueError, match=message):
-        diagnose(keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel')
+        _diagnose(keypoints)
 
 
 def test_radius_must_be_positive(rng):
     with pytest.raises(ValueError, match='radius must be positive, got 0'):
-        diagnose(
-            _keypoints(rng), INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', radius=0
-        )
+        _diagnose(_keypoints(rng), radius=0)
 
 
 def test_people_of_one_image_are_drawn_together(rng):
@@ -471,17 +462,9 @@ def test_people_of_one_image_are_drawn_together(rng):
         ('one', None),
         ('images', np.repeat(np.arange(20), 20)),
     ):
-        found = diagnose(
-            crowd._replace(image_ids=image_ids),
-            INPUT_SIZE,
-            HEATMAP_SIZE,
-            'half_pixel',
-            draws=200,
-        )
+        found = _diagnose(crowd._replace(image_ids=image_ids), draws=200)
         widths[name] = found.offset.high - found.offset.low
-    alone = diagnose(
-        keypoints, INPUT_SIZE, HEATMAP_SIZE, 'half_pixel', draws=200
-    )
+    alone = _diagnose(keypoints, draws=200)
     np.testing.assert_allclose(
         widths['images'], alone.offset.high - alone.offset.low
     )
