@@ -4,12 +4,9 @@ from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import warn_of_another_codec
 from .arguments import add_cfg_options
 from .checks import (
-    check_annotations,
     check_checkpoint,
     check_folder,
     check_output,
-    describe_bad_metainfo,
-    describe_missing_data,
     explain_downloads,
 )
 from .config import (
@@ -19,6 +16,7 @@ from .config import (
     prepare,
     read_config,
 )
+from .data import check_annotations, describe_bad_metainfo
 from .errors import UserError
 from .tool import run_tool
 
@@ -31,7 +29,6 @@ __all__ = [
     'check_folder',
     'check_output',
     'describe_bad_metainfo',
-    'describe_missing_data',
     'enable_hook',
     'explain_downloads',
     'head_decoder',

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from ..dumps.format import DumpError
 from ..dumps.reader import HeatmapDump
 from .arguments import parse_cfg_options
-from .checks import describe_missing_data
+from .data import check_files
 from .errors import UserError
 
 
@@ -27,9 +27,6 @@ def open_dump(folder: str, options: Sequence[str] | None) -> HeatmapDump:
     except DumpError as error:
         raise UserError(str(error)) from error
     cfg.merge_from_dict(parse_cfg_options(options))
-    metrics = Config(dict(test_evaluator=cfg.test_evaluator))
-    missing = describe_missing_data(metrics, ('test',))
-    if missing:
-        raise UserError(missing)
+    check_files(Config(dict(test_evaluator=cfg.test_evaluator)), ('test',))
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     return dump

@@ -25,8 +25,9 @@ from ..deployment.estimator import ExportedEstimator
 from ..openmmlab.config import head_decoder
 from ..openmmlab.engine import AtomicLocalBackend, warn_of_another_codec
 from ..openmmlab.engine.weights import load_weights
-from .checks import check_checkpoint, describe_bad_metainfo
+from .checks import check_checkpoint
 from .config import carry_codec
+from .data import describe_bad_metainfo
 from .errors import UserError
 
 _MOST_BYTES = 2**31  # of a file in protobuf's format

@@ -9,8 +9,9 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import dump
 from mmengine.runner import Runner
 
-from .checks import check_annotations, check_output, explain_downloads
+from .checks import check_output, explain_downloads
 from .config import enable_hook, load_config, prepare
+from .data import check_annotations
 from .errors import UserError
 
 METRIC_SUFFIXES = ('.json', '.yaml', '.yml', '.pkl', '.pickle')

@@ -13,8 +13,9 @@ from mmengine.runner import Runner
 
 from ..openmmlab import tool_path
 from ..openmmlab.engine import find_other_checkpoint
-from .checks import check_annotations, explain_downloads
+from .checks import explain_downloads
 from .config import enable_hook, load_config, prepare
+from .data import check_annotations
 from .errors import UserError
 
 
