@@ -25,13 +25,14 @@ SHORT: dict[str, dict] = {
     ),
     'fit': dict(type='GaussianFitDecoder'),
 }
-# in tables and figures; the first four are the paper's
-TITLES = {
-    'argmax': 'argmax',
-    'shift': 'quarter shift',
-    'taylor': 'Taylor without modulation',
-    'dark': 'Taylor with modulation (DARK)',
-    'fit': 'Gaussian fit',
+DARK = 'Taylor with modulation (DARK)'
+# by their titles in tables and figures; the first four are the paper's
+BY_TITLE: dict[str, dict] = {
+    'argmax': SHORT['argmax'],
+    'quarter shift': SHORT['shift'],
+    'Taylor without modulation': SHORT['taylor'],
+    DARK: SHORT['dark'],
+    'Gaussian fit': SHORT['fit'],
 }
 # those that read the whole map cannot decode a dump of patches
 DEFAULTS = {

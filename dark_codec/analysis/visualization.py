@@ -1,4 +1,4 @@
-"""Drawings on matplotlib axes: pictures, heatmaps, keypoints.
+"""Drawings on matplotlib axes: pictures and heatmaps.
 
 All functions take axes and return them. Colours are those of Okabe and Ito,
 which colour-blind readers can tell apart; markers differ in shape, too.
@@ -151,45 +151,4 @@ def overlay_heatmap(
     matrix = np.column_stack([np.diag(scale), first + scale / 2])
     values = cv2.warpAffine(values, matrix, (width, height))
     ax.imshow(values, cmap='inferno', vmin=0, vmax=1, alpha=opacity * values)
-    return ax
-
-
-def draw_skeleton(
-    ax: Axes,
-    keypoints: np.ndarray,
-    links: Sequence[tuple[int, int]],
-    color: str = COLORS[0],
-    shown: np.ndarray | None = None,
-    label: str | None = None,
-    linestyle: str = '-',
-) -> Axes:
-    """Draw keypoints and the links between them.
-
-    Args:
-        ax (Axes): Where to draw.
-        keypoints (np.ndarray): Points (x, y) in image px, (K, 2).
-        links (Sequence[tuple[int, int]]): Pairs of keypoints to connect.
-        color (str): Of lines and points.
-        shown (np.ndarray, optional): Mask of the keypoints to draw, (K,).
-        label (str, optional): For the legend.
-        linestyle (str): Of the links.
-
-    Returns:
-        Axes: ``ax``.
-    """
-    if shown is None:
-        shown = np.ones(len(keypoints), bool)
-    for a, b in links:
-        if shown[a] and shown[b]:
-            ax.plot(*keypoints[[a, b]].T, linestyle, color=color, linewidth=2)
-    dots: dict[str, Any] = dict(
-        color=color,
-        marker='o',
-        markersize=4,
-        markeredgecolor='white',
-        markeredgewidth=0.5,
-    )
-    ax.plot(*keypoints[shown].T, linestyle='', **dots)
-    if label is not None:
-        ax.plot([], [], linestyle, label=label, **dots)
     return ax

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dark_codec.analysis.machine import describe_run
-from dark_codec.analysis.prediction import predict
 from dark_codec.cli import prepare
+from projects.prediction import predict
 
 from .pictures import draw_all
 from .report import render_report, render_table

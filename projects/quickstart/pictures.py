@@ -9,18 +9,19 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dark_codec.analysis.prediction import DARK, DECODERS, Prediction
+from dark_codec.analysis.decoders_by_name import BY_TITLE, DARK
 from dark_codec.analysis.visualization import (
     COLORS,
     draw_heatmap,
     draw_picture,
-    draw_skeleton,
     show_window,
 )
 from dark_codec.functional import input_to_heatmap
 from dark_codec.functional.encode import QUANTISERS, quantise_points
 from dark_codec.openmmlab.engine.logs import read_scalars
+from projects.prediction import Prediction
 from projects.quantisation_figure import draw_quantisation_errors
+from projects.skeleton import draw_skeleton
 
 from .scores import Score
 
@@ -58,7 +59,7 @@ def _errors(prediction: Prediction, points: np.ndarray) -> np.ndarray:
 
 def _in_heatmap(prediction: Prediction) -> np.ndarray:
     """Return the true keypoints in heatmap px, (I, K, 2)."""
-    codec = prediction.codec(DECODERS[DARK])
+    codec = prediction.codec(BY_TITLE[DARK])
     truth = torch.from_numpy(prediction.to_input(prediction.truth))
     sizes = codec.input_size, codec.heatmap_size
     return input_to_heatmap(truth, *sizes, codec.alignment).numpy()
@@ -104,7 +105,7 @@ def draw_modulation(
         'moved farthest by modulation': moved.argmax(),
         'median error': np.abs(errors - np.median(errors)).argmin(),
     }
-    codecs = {name: prediction.codec(d) for name, d in DECODERS.items()}
+    codecs = {name: prediction.codec(d) for name, d in BY_TITLE.items()}
     dataset = prediction.runner.test_dataloader.dataset
     names = dataset.metainfo['keypoint_id2name']
     truths = _in_heatmap(prediction)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dark_codec.analysis.bootstrap import Estimate, bootstrap_mean
-from dark_codec.analysis.prediction import DECODERS, Prediction, redecode
+from dark_codec.analysis.decoders_by_name import BY_TITLE
+from projects.prediction import Prediction, redecode
 
 METRICS = {'AP': 'AP', 'AP50': 'AP .5', 'AP75': 'AP .75', 'AR': 'AR'}
 
@@ -30,7 +31,7 @@ class Score(NamedTuple):
 def score_all(prediction: Prediction) -> dict[str, Score]:
     """Decode the heatmaps by each of the decoders, and score them."""
     scores = {}
-    for name, decoder in DECODERS.items():
+    for name, decoder in BY_TITLE.items():
         metrics, points = redecode(prediction, decoder)
         distances = np.linalg.norm(points - prediction.truth, axis=-1)
         coco = {key: metrics[f'coco/{x}'] for key, x in METRICS.items()}

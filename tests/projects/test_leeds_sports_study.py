@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from dark_codec import apply_codec
-from dark_codec.analysis.prediction import predict
 from dark_codec.analysis.report import fill
 from projects.leeds_sports.study import __main__ as study
 from projects.leeds_sports.study import runs, scores
@@ -25,6 +24,7 @@ from projects.leeds_sports.study.evaluation import (
 )
 from projects.leeds_sports.study.tables import compare, comparison_table
 from projects.leeds_sports.study.when import draw_encoding, draw_kernels
+from projects.prediction import predict
 from tools.analysis_tools import dump_heatmaps
 
 ROOT = Path(__file__).parents[2]

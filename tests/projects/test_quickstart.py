@@ -18,7 +18,7 @@ import pytest
 import torch
 from tiny_run import call
 
-from dark_codec.analysis.prediction import DARK, DECODERS
+from dark_codec.analysis.decoders_by_name import BY_TITLE, DARK
 from projects.quickstart.__main__ import CONFIG, main, take_folder
 from projects.quickstart.report import render_table
 from projects.quickstart.scores import Score, best, gain
@@ -106,7 +106,7 @@ def test_everything_is_written(finished, record):
     assert table in printed and table in report
     shown = re.findall(r'\]\((\w+)\.png\)', report)
     assert shown == PICTURES
-    assert list(record['rows']) == list(DECODERS)
+    assert list(record['rows']) == list(BY_TITLE)
     assert record['machine']['torch'] == torch.__version__
     assert (record['test_figures'], record['seed']) == (40, 0)
     for row in record['rows'].values():
@@ -126,7 +126,7 @@ def test_row_equals_what_the_test_tool_reports(
         '--out=metrics.json',
         '--dump=predictions.pkl',
         '--cfg-options',
-        f'codec.decoder={DECODERS[decoder]["type"]}',
+        f'codec.decoder={BY_TITLE[decoder]["type"]}',
         'test_dataloader.dataset.num_samples=40',
         cwd=tmp_path,
     )

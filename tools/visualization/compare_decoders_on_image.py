@@ -172,11 +172,11 @@ def predict(
 
 def decode(heatmap: Tensor, settings: dict) -> dict[str, np.ndarray]:
     """Return where each decoder finds the peak, (x, y) in heatmap px."""
-    from dark_codec.analysis.prediction import DECODERS
+    from dark_codec.analysis.decoders_by_name import BY_TITLE
     from dark_codec.openmmlab.decoding import with_decoder
 
     points = {}
-    for name, decoder in DECODERS.items():
+    for name, decoder in BY_TITLE.items():
         codec = with_decoder(settings, decoder)
         decoded = codec.decoder(heatmap[None, None])
         points[name] = decoded.points[0, 0].cpu().numpy()
@@ -212,7 +212,7 @@ def draw(case: Case, points: dict, codec: DARKCodec) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    from dark_codec.analysis.prediction import DARK
+    from dark_codec.analysis.decoders_by_name import DARK
     from dark_codec.analysis.visualization import (
         draw_heatmap,
         draw_picture,
@@ -258,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmengine.device import get_device
     from mmpose.apis import init_model
 
-    from dark_codec.analysis.prediction import DARK, DECODERS
+    from dark_codec.analysis.decoders_by_name import BY_TITLE, DARK
     from dark_codec.cli import (
         UserError,
         carry_codec,
@@ -291,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     metainfo = model.dataset_meta
     keypoint = keypoint_number(args.keypoint, metainfo['keypoint_id2name'])
     data = load_sample(cfg, args, metainfo)
-    codec = with_decoder(settings, DECODERS[DARK])
+    codec = with_decoder(settings, BY_TITLE[DARK])
     case = predict(model, data, keypoint, codec)
     points = decode(case.heatmap, settings)
     stride = np.divide(codec.input_size, codec.heatmap_size)

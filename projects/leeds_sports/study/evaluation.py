@@ -10,10 +10,10 @@ import torch
 from mmengine.config import Config
 
 from dark_codec.analysis.decoders_by_name import SHORT, parse_decoder
-from dark_codec.analysis.prediction import Prediction, predict, redecode
 from dark_codec.cli import prepare
 from dark_codec.functional import input_to_heatmap
 from projects.leeds_sports.torso_pck import TORSO, torso_distances
+from projects.prediction import Prediction, predict, redecode
 
 from .runs import Run
 

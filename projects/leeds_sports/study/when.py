@@ -15,8 +15,8 @@ import torch
 from matplotlib.figure import Figure
 
 from dark_codec.analysis.bootstrap import bootstrap
-from dark_codec.analysis.prediction import Prediction, redecode
 from dark_codec.analysis.visualization import COLORS, MARKERS
+from projects.prediction import Prediction, redecode
 
 from .comparisons import ENCODING_TABLES
 from .evaluation import torso_distances_of

@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..codec import DARKCodec
-from ..openmmlab.decoding import (
+from dark_codec import DARKCodec
+from dark_codec.openmmlab.decoding import (
     add_predictions,
     codec_config,
     decode,
@@ -21,14 +21,6 @@ from ..openmmlab.decoding import (
     image_to_input,
     with_decoder,
 )
-from .decoders_by_name import SHORT, TITLES
-
-DECODERS: dict[str, dict] = {
-    title: SHORT[name] for name, title in TITLES.items()
-}
-DARK = TITLES['dark']
-# of its Tables 1 and 2
-PAPER_DECODERS = dict(list(DECODERS.items())[:4])
 
 
 class _KeepSamplesHook(Hook):
