@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ class DumpInfo:
     @property
     def shared(self) -> dict:
         """What all runs that write this dump have in common, as in JSON."""
-        facts = json.loads(as_json(asdict(self)))
-        return {k: x for k, x in facts.items() if k not in NOT_COMPARED}
+        facts = {k: x for k, x in vars(self).items() if k not in NOT_COMPARED}
+        return json.loads(as_json(facts))
 
     @property
     def hash(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import asdict
 from logging import WARNING
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ def write_head(folder: Path, info: DumpInfo, config: str) -> None:
     if new or not (folder / CONFIG_FILE).exists():
         backend.put_text(config, folder / CONFIG_FILE)
     if new:
-        facts = dict(format=FORMAT, version=VERSION, **asdict(info))
+        facts = dict(format=FORMAT, version=VERSION, **vars(info))
         backend.put_text(as_json(facts), folder / INFO_FILE)
 
 

@@ -253,19 +253,14 @@ def test_sizes_of_people_in_a_dump(tmp_path):
     np.testing.assert_allclose(box.keypoints.truth, half_pixel, atol=1e-3)
 
 
-def test_dumps_without_labels_or_flip_test(tmp_path):
-    rng = np.random.default_rng(3)
+def test_people_without_a_torso(tmp_path):
     names = {'nose': 0, 'tail': 1}
-    write_dump(tmp_path / 'dump', rng, flip_test=False, keypoint_name2id=names)
-    case = read_dump(HeatmapDump(tmp_path / 'dump'), None)
-    assert case.size == 'box'
-    assert (case.plain, case.unflipped, case.flip_shift) == (None, None, None)
-    with pytest.raises(DumpError, match=r"--size torso .*\['nose', 'tail'\]"):
-        read_dump(HeatmapDump(tmp_path / 'dump'), 'torso')
-    write_dump(tmp_path / 'no labels', rng, labelled=False)
-    case = read_dump(HeatmapDump(tmp_path / 'no labels'), None)
-    assert case.keypoints is None
-    assert case.flip_shift == 0
+    dump, out = tmp_path / 'dump', tmp_path / 'out'
+    write_dump(dump, np.random.default_rng(3), keypoint_name2id=names)
+    main([str(dump), '--out', str(out)])
+    assert diagnosis(out)['error']['size'] == 'box'
+    with pytest.raises(UserError, match=r"--size torso .*\['nose', 'tail'\]"):
+        main([str(dump), '--out', str(out), '--size=torso'])
 
 
 @pytest.mark.parametrize(
