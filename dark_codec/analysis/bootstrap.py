@@ -72,15 +72,9 @@ def bootstrap_mean(
         (0.5, 0.0, 1.0)
     """
     values = np.asarray(values, dtype=np.float64)
-    images = len(values)
-    index = _draw(images, draws, level, seed)
-    # how often each image was drawn: one product gives all means
-    rows = np.arange(draws)[:, None] * images
-    counts = np.bincount((rows + index).ravel(), minlength=draws * images)
-    weights = counts.reshape(draws, images) / images
-    resampled = weights @ values.reshape(images, -1)
-    shape = values.shape[1:]
-    return _interval(values.mean(0), resampled.reshape(draws, *shape), level)
+    return bootstrap(
+        lambda rows: rows.mean(0), values, draws=draws, level=level, seed=seed
+    )
 
 
 def bootstrap(
@@ -112,15 +106,7 @@ def bootstrap(
         raise ValueError(
             f'arrays must have one row per image each, got lengths {lengths}'
         )
-    resampled = [
-        statistic(*(array[index] for array in arrays))
-        for index in _draw(lengths[0], draws, level, seed)
-    ]
-    return _interval(statistic(*arrays), np.array(resampled), level)
-
-
-def _draw(images: int, draws: int, level: float, seed: int) -> np.ndarray:
-    """Draw the images of each resample: indices, (draws, images)."""
+    images = lengths[0]
     if images < 1:
         raise ValueError('the bootstrap needs at least one image, got none')
     if draws < 1:
@@ -128,12 +114,10 @@ def _draw(images: int, draws: int, level: float, seed: int) -> np.ndarray:
     if not 0 < level < 1:
         raise ValueError(f'level must lie between 0 and 1, got {level!r}')
     rng = np.random.default_rng(seed)
-    return rng.integers(0, images, (draws, images))
-
-
-def _interval(
-    value: np.ndarray, resampled: np.ndarray, level: float
-) -> Estimate:
+    resampled = [
+        statistic(*(array[index] for array in arrays))
+        for index in rng.integers(0, images, (draws, images))
+    ]
     tail = 50 * (1 - level)
     low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
-    return Estimate(value, low, high)
+    return Estimate(statistic(*arrays), low, high)

@@ -74,32 +74,6 @@ class FlipOffset(NamedTuple):
         return [name for name in ALIGNMENTS if name not in self.signatures]
 
 
-def alignment_offset(
-    input_size: Size, heatmap_size: Size, alignment: str, other: str
-) -> np.ndarray:
-    """Return the offset between a keypoint in two alignments.
-
-    Args:
-        input_size (tuple[int, int]): Input size (w, h).
-        heatmap_size (tuple[int, int]): Heatmap size (W, H).
-        alignment (str): One of :data:`dark_codec.functional.ALIGNMENTS`.
-        other (str): Likewise.
-
-    Returns:
-        np.ndarray: (x, y) in heatmap px in the middle of the map, (2,).
-
-    Examples:
-        >>> alignment_offset((192, 256), (48, 64), 'asymmetric', 'half_pixel')
-        array([0.375, 0.375], dtype=float32)
-    """
-    middle = (torch.tensor(input_size) - 1) / 2
-    one, two = (
-        input_to_heatmap(middle, input_size, heatmap_size, name)
-        for name in (alignment, other)
-    )
-    return (one - two).numpy()
-
-
 def find_alignment(
     plain: np.ndarray,
     unflipped: np.ndarray,
@@ -231,9 +205,12 @@ def expected_offset(
     if found.verdict == NEITHER:
         return None
     # half_pixel and align_corners agree in the middle of the map
-    offset = alignment_offset(
-        input_size, heatmap_size, found.alignments()[0], truth_alignment
+    middle = (torch.tensor(input_size) - 1) / 2
+    trained, truth = (
+        input_to_heatmap(middle, input_size, heatmap_size, alignment).numpy()
+        for alignment in (found.alignments()[0], truth_alignment)
     )
+    offset = trained - truth
     if flip_shift is not None:
         offset[0] += (flip_shift - found.signatures[found.verdict]) / 2
     return offset
@@ -257,10 +234,10 @@ def contradiction(found: FlipOffset, alignment: str) -> str:
         return ''
     if found.verdict == NEITHER:
         # the interval may reach an alignment's value, memorised or not
-        near = found.gap / 4
+        reach = found.gap / 4
         (low, low_y), (high, high_y) = found.offset.low, found.offset.high
-        if max(low_y, -high_y) <= near and any(
-            low - near < theory[configured] < high + near
+        if max(low_y, -high_y) <= reach and any(
+            low - reach < theory[configured] < high + reach
             for theory in (found.signatures, found.memorised)
         ):
             return ''
