@@ -1,7 +1,5 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
-from ..openmmlab.config import head_decoder
-from ..openmmlab.engine import warn_of_another_codec
 from .arguments import add_cfg_options
 from .checks import (
     check_checkpoint,
@@ -31,10 +29,8 @@ __all__ = [
     'describe_bad_metainfo',
     'enable_hook',
     'explain_downloads',
-    'head_decoder',
     'load_config',
     'prepare',
     'read_config',
     'run_tool',
-    'warn_of_another_codec',
 ]

@@ -24,8 +24,8 @@ from dark_codec.cli import (
     check_checkpoint,
     read_config,
     run_tool,
-    warn_of_another_codec,
 )
+from dark_codec.openmmlab.engine import warn_of_another_codec
 from projects.topdown_demo.inputs import (
     Frame,
     camera_frames,

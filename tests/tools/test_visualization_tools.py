@@ -7,8 +7,8 @@ from mmengine.config import Config
 from tiny_run import start, write_config, write_data
 
 from dark_codec import apply_codec
-from dark_codec.cli import UserError, head_decoder
-from dark_codec.openmmlab.config import alignment_of
+from dark_codec.cli import UserError
+from dark_codec.openmmlab.config import alignment_of, head_decoder
 from tools.visualization import browse_targets
 
 ON_DEVICE = '\ntargets_on_device = True\n'

@@ -189,13 +189,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     from mmengine.registry import init_default_scope
 
-    from dark_codec.cli import (
-        head_decoder,
-        prepare,
-        read_config,
-    )
+    from dark_codec.cli import prepare, read_config
     from dark_codec.cli.pictures import check_picture, save_picture
-    from dark_codec.openmmlab.config import alignment_of
+    from dark_codec.openmmlab.config import alignment_of, head_decoder
 
     cfg = read_config(args.config, args.cfg_options)
     check_picture(args.out)

@@ -263,13 +263,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         UserError,
         carry_codec,
         check_checkpoint,
-        head_decoder,
         prepare,
         read_config,
-        warn_of_another_codec,
     )
     from dark_codec.cli.pictures import check_picture, save_picture
+    from dark_codec.openmmlab.config import head_decoder
     from dark_codec.openmmlab.decoding import with_decoder
+    from dark_codec.openmmlab.engine import warn_of_another_codec
 
     cfg = read_config(args.config, args.cfg_options)
     checkpoint = check_checkpoint(args.checkpoint)
