@@ -1,5 +1,6 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
+from .. import openmmlab  # noqa: F401  says what is missing
 from .arguments import add_cfg_options
 from .checks import (
     check_checkpoint,
