@@ -18,8 +18,8 @@ from dark_codec.analysis.visualization import (
 )
 from dark_codec.functional import input_to_heatmap
 from dark_codec.functional.encode import QUANTISERS, quantise_points
-from dark_codec.openmmlab.engine.logs import read_scalars
 from projects.prediction import Prediction
+from projects.quickstart.logs import read_scalars
 from projects.quickstart.quantisation_figure import draw_quantisation_errors
 from projects.quickstart.skeleton import draw_skeleton
 

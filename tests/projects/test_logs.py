@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dark_codec.openmmlab.engine.logs import read_scalars
+from projects.quickstart.logs import read_scalars
 
 
 def write_log(work_dir, session, *entries, end=''):
