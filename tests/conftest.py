@@ -1,5 +1,6 @@
 """What the tests share: where the data is, random numbers, real heatmaps."""
 
+import gc
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import unformatted_configs  # noqa: F401
 from mmengine.registry import DefaultScope
 
 from dark_codec import (
@@ -37,6 +39,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if 'data_root' in getattr(item, 'fixturenames', ()):
             item.add_marker('photographs')
+
+
+def pytest_collection_finish():
+    """What is imported stays; MMEngine's datasets collect garbage each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

@@ -179,6 +179,7 @@ def import_for_tools():
 
     # isort: split
     import mmpose.apis  # noqa: F401
+    import unformatted_configs  # noqa: F401
 
 
 def main():

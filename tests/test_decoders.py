@@ -245,31 +245,6 @@ def test_batches(rng, name):
     assert empty.points.shape == (0, 4, 2)
 
 
-@pytest.mark.usefixtures('compiler')
-@pytest.mark.parametrize('name', sorted(DECODERS.module_dict))
-def test_compiles_and_exports_as_one_graph(rng, name):
-    args = dict(sigma=2.0) if DECODERS.get(name).uses_sigma else {}
-    decoder = DECODERS.build(dict(type=name, **args))
-    maps = torch.from_numpy(make_maps('noisy', (48, 64), 2.0, rng)[0])[None]
-    expected = decoder(maps)
-    compiled = torch.compile(decoder, backend='eager', fullgraph=True)
-    exported = torch.export.export(decoder, (maps,), strict=False).module()
-    for result in (compiled(maps), exported(maps)):
-        torch.testing.assert_close(
-            result[0], expected.points, atol=1e-4, rtol=0
-        )
-        torch.testing.assert_close(result[1], expected.scores)
-
-
-@pytest.mark.parametrize('name', sorted(DECODERS.module_dict))
-def test_runs_on_another_device(name):
-    args = dict(sigma=2.0) if DECODERS.get(name).uses_sigma else {}
-    decoder = DECODERS.build(dict(type=name, **args))
-    decoded = decoder(torch.empty(2, 3, 32, 24, device='meta'))
-    assert decoded.points.device.type == 'meta'
-    assert decoded.points.shape == (2, 3, 2)
-
-
 def test_refusals():
     with pytest.raises(ValueError, match="variant.*'sign', 'second'.*'x'"):
         QuarterShiftDecoder('x')

@@ -4,6 +4,7 @@ For tests of how a run starts, distributes and saves; what it learns is
 tested on real photographs elsewhere. The tools are called as users call them.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -22,16 +24,16 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from torch.multiprocessing import start_processes
 
 from dark_codec import apply_codec  # before MMPose, for its shims
+from dark_codec.cli import UserError
 
 # isort: split
 from mmpose.registry import MODELS
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 NUM_IMAGES = 8
-PRELOADED = ['dark_codec', 'mmpose.apis']
+PRELOADED = ['dark_codec', 'mmpose.apis', 'unformatted_configs']
 on_cpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='more processes than GPUs, perhaps'
 )
@@ -191,34 +193,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def be_one_of_two(rank, port):
-    """Make this process one of two that torchrun has started."""
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    torch.set_num_threads(1)
-
-
-def in_two_processes(function, *arguments):
-    """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
-
-    Python's fork server has done the imports for all tests and, unlike this
-    process, never a backward pass, which would forbid theirs.
-    """
-    multiprocessing.set_forkserver_preload(PRELOADED)
-    start_processes(function, arguments, nprocs=2, start_method='forkserver')
-
-
 def call(tool, *arguments, cwd, **env):
     """Run one of the tools; its output and exit code come back.
 
     It has a process of its own, for MMEngine keeps loggers and visualizers as
-    globals, but one that is forked from Python's fork server, as those of
-    :func:`in_two_processes`: the imports take longer than most runs.
+    globals, but one that is forked from Python's fork server, which has done
+    the imports: they take longer than most runs.
     """
     if tool.endswith('.sh') or {'OMP_NUM_THREADS', 'PYTHONPATH'} & {*env}:
         return start(tool, *arguments, cwd=cwd, **env)
@@ -282,6 +262,7 @@ def _fork(path, arguments, cwd, env, out, err):
 
 def _run_script(path, arguments, cwd, env, out, err):
     """Run a script as ``python path *arguments`` would."""
+    gc.freeze()  # MMEngine's datasets collect garbage each
     os.chdir(cwd)
     os.environ.update(env)
     for number, file in ((1, out), (2, err)):
@@ -330,6 +311,18 @@ def refused(result):
     assert result.returncode == 2, result.stderr
     assert 'Traceback' not in result.stderr
     return result.stderr
+
+
+def refusal(tool, *arguments):
+    """The message of a user error that comes before anything runs.
+
+    The tool is called in this process.
+    """
+    name = tool.removesuffix('.py').replace('/', '.')
+    main = import_module(f'tools.{name}').main
+    with pytest.raises(UserError) as error:
+        main([str(argument) for argument in arguments])
+    return str(error.value)
 
 
 def stand_in(folder, name, body):

@@ -175,11 +175,45 @@ def test_targets_copy_the_keypoints_once():
 compiled_or_exported = pytest.mark.usefixtures('compiler')
 
 
+# Each path of a decoder once
+PATHS = pytest.mark.parametrize(
+    'module',
+    [
+        ArgmaxDecoder(),
+        QuarterShiftDecoder('sign'),
+        QuarterShiftDecoder('second'),
+        TaylorDecoder(sigma=1.0, covariance=True),
+        TaylorDecoder(modulation=None, sigma=1.0),
+        GaussianFitDecoder(sigma=1.0, covariance=True),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+
+
+def assert_same(found, module, heatmaps, atol=0.0):
+    """What the reference decodes."""
+    for part, expected in zip(found, module(heatmaps)):
+        if expected is not None:
+            torch.testing.assert_close(part, expected, rtol=0, atol=atol)
+
+
 @compiled_or_exported
-@every_decoder
-def test_decoding_is_one_graph(decoder, rng, monkeypatch):
+@PATHS
+def test_decoders_are_one_graph(module, rng, monkeypatch):
+    """For torch.compile and torch.export."""
     heatmaps = noisy_maps(rng)
-    whole = codec(decoder=decoder)
+    compiled = torch.compile(module, fullgraph=True, backend='eager')
+    program = torch.export.export(module, (torch.zeros(SIZE),)).module()
+    found = compiled(heatmaps), program(heatmaps)
+    monkeypatch.setenv(kernels.VARIABLE, 'reference')
+    for result in found:
+        assert_same(result, module, heatmaps)
+
+
+@compiled_or_exported
+def test_a_codec_is_one_graph(rng, monkeypatch):
+    heatmaps = noisy_maps(rng)
+    whole = codec()
     compiled = torch.compile(decode, fullgraph=True, backend='eager')
     found = compiled(whole, heatmaps)
     monkeypatch.setenv(kernels.VARIABLE, 'reference')
@@ -188,19 +222,11 @@ def test_decoding_is_one_graph(decoder, rng, monkeypatch):
 
 
 # Narrow kernels: what is compiled grows with them, and takes its time
-COMPILED = [
-    ArgmaxDecoder(),
-    QuarterShiftDecoder('sign'),
-    QuarterShiftDecoder('second'),
-    TaylorDecoder(sigma=0.3),
-    TaylorDecoder(modulation=None, sigma=1.0, covariance=True),
-    GaussianFitDecoder(sigma=0.6),
-]
-
-
 @compiled_or_exported
 @pytest.mark.parametrize(
-    'module', COMPILED, ids=lambda module: type(module).__name__
+    'module',
+    [TaylorDecoder(sigma=0.3), GaussianFitDecoder(sigma=0.6)],
+    ids=lambda module: type(module).__name__,
 )
 def test_decoders_are_compiled(module, rng, monkeypatch):
     """By the backend that users have, for batches of any size."""
@@ -214,9 +240,7 @@ def test_decoders_are_compiled(module, rng, monkeypatch):
     found = [compiled(batch) for batch in batches]
     monkeypatch.setenv(kernels.VARIABLE, 'reference')
     for decoded, batch in zip(found, batches):
-        for part, expected in zip(decoded, module(batch)):
-            if expected is not None:
-                torch.testing.assert_close(part, expected, rtol=0, atol=1e-4)
+        assert_same(decoded, module, batch, atol=1e-4)
     assert counters['unique_graphs'] == before + 1
 
 
@@ -232,29 +256,6 @@ def test_encoding_is_one_graph(encoder, rng):
         compiled(points, visible), encode(points, visible)
     ):
         torch.testing.assert_close(part, expected, rtol=0, atol=0)
-
-
-@compiled_or_exported
-@pytest.mark.parametrize(
-    'module',
-    [
-        ArgmaxDecoder(),
-        QuarterShiftDecoder('sign'),
-        QuarterShiftDecoder('second'),
-        TaylorDecoder(sigma=1.0),
-        TaylorDecoder(modulation=None, sigma=1.0),
-        GaussianFitDecoder(sigma=1.0, covariance=True),
-    ],
-    ids=lambda module: type(module).__name__,
-)
-def test_decoders_can_be_exported(module, rng, monkeypatch):
-    heatmaps = noisy_maps(rng)
-    program = torch.export.export(module, (torch.zeros(SIZE),))
-    found = program.module()(heatmaps)
-    monkeypatch.setenv(kernels.VARIABLE, 'reference')
-    for part, expected in zip(found, module(heatmaps)):
-        if expected is not None:
-            torch.testing.assert_close(part, expected, rtol=0, atol=0)
 
 
 # What these tests would say of a decoder that waits

@@ -48,21 +48,6 @@ def test_traced(module, heatmaps):
     assert keypoints.shape == (0, 5, 2) and scores.shape == (0, 5)
 
 
-def test_a_decoder_alone(module, heatmaps):
-    """Traced, and by the former exporter, without what knows the frames."""
-    decoder = module.codec.decoder
-    traced = torch.jit.trace(decoder, (heatmaps[1:],))
-    for found, expected in zip(traced(heatmaps), decoder(heatmaps)):
-        if expected is not None:
-            torch.testing.assert_close(found, expected, **ALIKE)
-    file = io.BytesIO()
-    torch.onnx.export(decoder, (heatmaps,), file, dynamo=False)
-    found = InferenceSession(file.getvalue())
-    (name,) = (given.name for given in found.get_inputs())
-    points = found.run(None, {name: heatmaps.numpy()})[0]
-    np.testing.assert_allclose(points, decoder(heatmaps).points, **ALIKE)
-
-
 def test_exported(module, heatmaps):
     file = io.BytesIO()
     torch.onnx.export(

@@ -59,7 +59,7 @@ def test_exact_on_clean_maps_up_to_the_outer_edge(rng, size, sigma, kernel):
 def test_narrow_to_wide(rng, sigma, noise, kernel):
     """What is refined is right; nothing is worse than the Taylor step."""
     size = (24, 32) if sigma < 2 else (48, 64)
-    centres = draw_centres(rng, size, -0.5, 2000)
+    centres = draw_centres(rng, size, -0.5, 600)
     corners = np.array(size) * [[0, 0], [0, 1], [1, 0], [1, 1]] - 0.5
     centres[: len(corners)] = corners
     maps = clean_maps(centres, size, sigma)

@@ -227,46 +227,50 @@ LAUNCHERS = {
         OMPI_COMM_WORLD_RANK='0',
     ),
 }
-
-
-@on_cpu
-@pytest.mark.parametrize('launcher', LAUNCHERS)
-def test_every_launcher_starts_gloo(launcher):
-    run_python(
-        f"""
+START_EACH = f"""
+import os
 import torch
 from mmengine.config import Config
 set_device = torch.cuda.set_device
 from dark_codec.openmmlab.compat import prepare_distributed
-cfg = Config(dict(
-    launcher={launcher!r},
-    env_cfg=dict(mp_cfg=dict(mp_start_method='fork'),
-                 dist_cfg=dict(backend='nccl', timeout=60)),
-    find_unused_parameters=True,
-    sync_bn='torch',
-    model=dict(
-        backbone=dict(norm_cfg=dict(type='SyncBN', eps=1e-3)),
-        necks=[dict(norm_cfg=dict(type='MMSyncBN')), dict(type='Other')])))
-prepare_distributed(cfg)
-assert torch.distributed.get_backend() == 'gloo'
-assert torch.distributed.get_world_size() == 1
-assert torch.cuda.set_device is set_device
-assert torch.multiprocessing.get_start_method() == 'fork'
-assert cfg.model_wrapper_cfg == dict(
-    type='MMDistributedDataParallel', device_ids=None,
-    broadcast_buffers=False, find_unused_parameters=True)
-assert cfg.model.backbone.norm_cfg == dict(type='BN', eps=1e-3)
-assert [n.get('norm_cfg', n).type for n in cfg.model.necks] == ['BN', 'Other']
-assert 'sync_bn' not in cfg
-own = dict(type='Mine', static_graph=True)
-cfg = Config(dict(launcher='mpi', model=dict(), model_wrapper_cfg=own))
-prepare_distributed(cfg)
-assert cfg.model_wrapper_cfg == dict(own, device_ids=None)
-torch.distributed.destroy_process_group()
-""",
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(free_port()),
-        **LAUNCHERS[launcher],
+before = dict(os.environ)
+for launcher, variables in {LAUNCHERS!r}.items():
+    os.environ.clear()
+    os.environ.update(before, **variables)
+    cfg = Config(dict(
+        launcher=launcher,
+        env_cfg=dict(mp_cfg=dict(mp_start_method='fork'),
+                     dist_cfg=dict(backend='nccl', timeout=60)),
+        find_unused_parameters=True,
+        sync_bn='torch',
+        model=dict(
+            backbone=dict(norm_cfg=dict(type='SyncBN', eps=1e-3)),
+            necks=[dict(norm_cfg=dict(type='MMSyncBN')),
+                   dict(type='Other')])))
+    prepare_distributed(cfg)
+    assert torch.distributed.get_backend() == 'gloo', launcher
+    assert torch.distributed.get_world_size() == 1
+    assert torch.cuda.set_device is set_device
+    assert torch.multiprocessing.get_start_method() == 'fork'
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel', device_ids=None,
+        broadcast_buffers=False, find_unused_parameters=True)
+    assert cfg.model.backbone.norm_cfg == dict(type='BN', eps=1e-3)
+    kinds = [neck.get('norm_cfg', neck).type for neck in cfg.model.necks]
+    assert kinds == ['BN', 'Other']
+    assert 'sync_bn' not in cfg
+    own = dict(type='Mine', static_graph=True)
+    cfg = Config(dict(launcher=launcher, model={{}}, model_wrapper_cfg=own))
+    prepare_distributed(cfg)
+    assert cfg.model_wrapper_cfg == dict(own, device_ids=None)
+    torch.distributed.destroy_process_group()
+"""
+
+
+@on_cpu
+def test_every_launcher_starts_gloo():
+    run_python(
+        START_EACH, MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port())
     )
 
 

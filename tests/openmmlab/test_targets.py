@@ -1,4 +1,7 @@
-"""Targets from the training device equal those of GenerateTarget."""
+"""Targets from the training device equal those of GenerateTarget.
+
+Whole trainings, in one and in two processes: tools/test_distributed_runs.py.
+"""
 
 import copy
 
@@ -7,24 +10,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
-from mmengine.registry import MODEL_WRAPPERS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
-from tiny_run import (
-    NUM_IMAGES,
-    be_one_of_two,
-    call,
-    free_port,
-    in_two_processes,
-    write_config,
-    write_data,
-)
+from tiny_run import write_config, write_data
 
 from dark_codec import BatchGenerateTarget, apply_codec
-from dark_codec.openmmlab.compat import prepare_distributed
 
 SWITCH = '\ntargets_on_device = True\n'
 RSN = (
@@ -93,10 +86,8 @@ def both_losses(plain, switched):
 @pytest.mark.parametrize(
     'settings',
     [
-        dict(alignment='asymmetric'),
         dict(alignment='half_pixel'),
-        dict(alignment='align_corners'),
-        dict(encoder='BiasedEncoder'),
+        dict(alignment='align_corners', encoder='BiasedEncoder'),
     ],
     ids=str,
 )
@@ -284,69 +275,6 @@ def test_prediction_is_unaffected(tiny):
         assert not any('gt_fields' in sample for sample in predicted)
         found.append([s.pred_instances.keypoints for s in predicted])
     np.testing.assert_array_equal(*found)
-
-
-def half_batch(rank, config, port, folder):
-    """One of two processes: the same step as the runner makes."""
-    be_one_of_two(rank, port)
-    cfg = apply_codec(Config.fromfile(config))
-    model, samples = build(cfg)
-    cfg.launcher = 'pytorch'
-    prepare_distributed(cfg)
-    wrapped = MODEL_WRAPPERS.build(
-        cfg.model_wrapper_cfg,
-        default_args=dict(module=model.eval(), device_ids=[rank]),
-    )
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    batch = pseudo_collate(samples[rank::2])
-    wrapped.train_step(batch, OptimWrapper(optimizer))
-    torch.save(model.state_dict(), f'{folder}/{rank}.pth')
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.skipif(
-    get_device() != 'cpu', reason='tests the CPU where there is no GPU'
-)
-def test_distributed_step_equals_the_plain_one(tiny, tmp_path):
-    """Two processes with targets on the device, one without."""
-    plain, switched = tiny()
-    in_two_processes(half_batch, switched.filename, free_port(), str(tmp_path))
-    halves = [torch.load(tmp_path / f'{r}.pth') for r in range(2)]
-    model, samples = build(apply_codec(plain))
-    before = copy.deepcopy(model.state_dict())
-    assert len(samples) == NUM_IMAGES
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    model.eval().train_step(pseudo_collate(samples), OptimWrapper(optimizer))
-    moved = 0
-    for name, expected in model.state_dict().items():
-        assert torch.equal(halves[0][name], halves[1][name]), name
-        if not expected.is_floating_point():
-            continue
-        step = (expected - before[name]).abs().max()
-        error = (halves[0][name] - expected).abs().max()
-        assert error <= 1e-5 * step + 1e-8, name
-        moved += bool(step > 0)
-    assert moved > 50
-
-
-def test_train_and_test_with_the_tools(tiny, tmp_path):
-    switched = tiny()[1].filename
-    run = call(
-        'train.py',
-        switched,
-        '--work-dir=run',
-        '--cfg-options',
-        'train_cfg.max_epochs=1',
-        cwd=tmp_path,
-    )
-    assert run.returncode == 0, run.stderr
-    assert 'coco/AP' in run.stdout
-    dumped = tmp_path / 'run' / 'device.py'
-    cfg = Config.fromfile(dumped)
-    once = copy.deepcopy(cfg.to_dict())
-    assert apply_codec(cfg).to_dict() == once
-    types = [t.type for t in cfg.train_dataloader.dataset.pipeline]
-    assert 'GenerateTarget' not in types
 
 
 # What the switch changes in a config

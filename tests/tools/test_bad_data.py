@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.config import Config
 from mmengine.hub import get_config
-from tiny_run import call, refused, save_weights, write_config, write_data
+from tiny_run import refusal, save_weights, write_config, write_data
 
 from dark_codec.cli import describe_bad_metainfo
 
@@ -18,13 +18,6 @@ def good(tmp_path_factory):
     config = write_config(folder / 'tiny.py', data)
     save_weights(config, folder / 'good.pth')
     return folder
-
-
-def message_of(tool, *arguments, cwd):
-    """What a tool says in one line before it exits with 2."""
-    message = refused(call(f'{tool}.py', *arguments, cwd=cwd))
-    (line,) = [line for line in message.splitlines() if ': error: ' in line]
-    return line.split(': error: ')[1]
 
 
 def people(change):
@@ -62,21 +55,22 @@ def people(change):
         ),
     ],
 )
-@pytest.mark.parametrize('tool', ['train', 'test'])
-def test_annotations(good, tmp_path, tool, change, problem):
+def test_annotations(good, tmp_path, change, problem):
     content = change(json.loads((good / 'data/people.json').read_text()))
     text = content if isinstance(content, str) else json.dumps(content)
     (tmp_path / 'people.json').write_text(text)
-    message = message_of(
-        tool,
-        good / 'tiny.py',
-        *([good / 'good.pth'] if tool == 'test' else []),
-        '--cfg-options',
-        f'{tool}_dataloader.dataset.ann_file={tmp_path}/people.json',
-        cwd=tmp_path,
-    )
-    assert problem in message
-    assert f'{tmp_path}/people.json' in message
+    for tool, *weights in ('train',), ('test', good / 'good.pth'):
+        message = refusal(
+            tool,
+            good / 'tiny.py',
+            *weights,
+            f'--work-dir={tmp_path}',
+            '--cfg-options',
+            f'{tool}_dataloader.dataset.ann_file={tmp_path}/people.json',
+        )
+        assert problem in message
+        assert f'{tmp_path}/people.json' in message
+        assert '\n' not in message
 
 
 def test_keypoints_that_the_metainfo_does_not_know(good, tmp_path):
@@ -85,13 +79,13 @@ def test_keypoints_that_the_metainfo_does_not_know(good, tmp_path):
     for person in content['annotations']:
         person['keypoints'] = person['keypoints'][:39]
     (tmp_path / 'people.json').write_text(json.dumps(content))
-    message = message_of(
+    message = refusal(
         'train',
         good / 'tiny.py',
+        f'--work-dir={tmp_path}',
         '--cfg-options',
         'model.head.out_channels=13',
         f'train_dataloader.dataset.ann_file={tmp_path}/people.json',
-        cwd=tmp_path,
     )
     assert 'people.json have 13 keypoints, but the metainfo of' in message
     assert 'CocoDataset has 17; give metainfo=' in message
@@ -103,16 +97,23 @@ def test_keypoints_that_the_metainfo_does_not_know(good, tmp_path):
         ('notes.txt', 'cannot be read: ValueError: no file of PyTorch begins'),
         ('folder', 'is a folder, name a file'),
         ('empty.pth', 'cannot be read: EOFError'),
+        ('half.pth', 'cannot be read: '),
     ],
 )
-@pytest.mark.parametrize('tool', ['train', 'test'])
-def test_checkpoints(good, tmp_path, tool, name, problem):
+def test_checkpoints(good, tmp_path, monkeypatch, name, problem):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / 'notes.txt').write_text('epoch 3 was the best\n')
     (tmp_path / 'empty.pth').touch()
     (tmp_path / 'folder').mkdir()
-    option = [f'--resume={name}'] if tool == 'train' else [name]
-    message = message_of(tool, good / 'tiny.py', *option, cwd=tmp_path)
-    assert message.startswith(f'the checkpoint {name} {problem}')
+    weights = (good / 'good.pth').read_bytes()
+    (tmp_path / 'half.pth').write_bytes(weights[: len(weights) // 2])
+    for tool, *arguments in (
+        ('test', name),
+        ('train', f'--resume={name}'),
+        ('train', '--cfg-options', f'load_from={name}'),
+    ):
+        message = refusal(tool, good / 'tiny.py', *arguments)
+        assert message.startswith(f'the checkpoint {name} {problem}')
 
 
 def test_offsets_have_channels_too():

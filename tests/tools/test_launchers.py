@@ -1,12 +1,9 @@
 """dist_*.sh and slurm_*.sh: how several processes are started."""
 
 import json
-import pickle
 
-import numpy as np
 import pytest
 from tiny_run import (
-    NUM_IMAGES,
     RECORD,
     TOOLS,
     call,
@@ -14,6 +11,7 @@ from tiny_run import (
     on_cpu,
     recorded,
     refused,
+    save_weights,
     stand_in,
 )
 
@@ -33,69 +31,6 @@ def test_scripts_say_how_they_are_called(folder, script, arguments, expected):
     message = refused(call(script, *arguments, cwd=folder))
     assert expected in message
     assert f'Usage: bash tools/{script}' in message
-
-
-# several processes
-
-
-def keypoints(path):
-    """Image id -> predicted keypoints, of what --dump wrote."""
-    with open(path, 'rb') as file:
-        return {
-            sample['img_id']: sample['pred_instances']['keypoints']
-            for sample in pickle.load(file)
-        }
-
-
-@pytest.fixture(scope='module')
-def trained(folder):
-    """What dist_train.sh printed, and the checkpoint that it left."""
-    result = call(
-        'dist_train.sh',
-        'tiny.py',
-        2,
-        '--work-dir=two processes',
-        '--cfg-options',
-        'train_cfg.max_epochs=1',
-        'model.backbone.norm_cfg.type=SyncBN',
-        cwd=folder,
-        PORT=str(free_port()),
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout, folder / 'two processes' / 'epoch_1.pth'
-
-
-@on_cpu
-def test_dist_train_runs_two_processes_without_a_gpu(trained):
-    log, checkpoint = trained
-    # 8 pictures, batches of 2, 2 processes
-    assert 'Epoch(train) [1][2/2]' in log
-    assert 'SyncBN does not run on the CPU' in log
-    assert checkpoint.is_file()
-
-
-@on_cpu
-def test_dist_test_predicts_what_one_process_does(folder, trained):
-    _, checkpoint = trained
-    result = call(
-        'dist_test.sh',
-        'tiny.py',
-        checkpoint,
-        2,
-        '--dump=two.pkl',
-        '--out=two.json',
-        cwd=folder,
-        PORT=str(free_port()),
-    )
-    assert result.returncode == 0, result.stderr
-    assert 'Epoch(test) [2/2]' in result.stdout
-    assert 'coco/AP' in json.loads((folder / 'two.json').read_text())
-    single = call('test.py', 'tiny.py', checkpoint, '--dump=1.pkl', cwd=folder)
-    assert single.returncode == 0, single.stderr
-    two, one = keypoints(folder / 'two.pkl'), keypoints(folder / '1.pkl')
-    assert sorted(two) == sorted(one) and len(one) == NUM_IMAGES
-    for image in one:
-        np.testing.assert_allclose(two[image], one[image], atol=1e-3)
 
 
 EXTRA = ['--work-dir', 'with blank', '--cfg-options', 'a="[1, 2]"']
@@ -165,8 +100,11 @@ def test_without_environment_the_python_on_path_is_used(folder, tmp_path):
 
 
 @on_cpu
-def test_slurm_tasks_find_each_other(folder, trained, tmp_path):
-    # Starts two tasks here, with the variables that slurm sets.
+def test_slurm_tasks_find_each_other(folder, tmp_path):
+    """Two tasks, with the variables that slurm sets.
+
+    Other launchers and trainings: test_distributed_runs.py.
+    """
     path = stand_in(
         tmp_path / 'bin',
         'srun',
@@ -177,12 +115,13 @@ SLURM_PROCID=1 SLURM_LOCALID=1 "$@" &
 SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $!
 """,
     )
+    save_weights(folder / 'tiny.py', folder / 'weights.pth')
     result = call(
         'slurm_test.sh',
         'part',
         'job',
         'tiny.py',
-        trained[1],
+        'weights.pth',
         '--out=slurm.json',
         cwd=folder,
         PATH=path,
@@ -190,5 +129,6 @@ SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $!
         MASTER_PORT=str(free_port()),
     )
     assert result.returncode == 0, result.stderr
+    # 8 pictures, batches of 2, 2 processes
     assert 'Epoch(test) [2/2]' in result.stdout
     assert 'coco/AP' in json.loads((folder / 'slurm.json').read_text())

@@ -13,6 +13,7 @@ from tiny_run import (
     TOOLS,
     call,
     on_cpu,
+    refusal,
     refused,
     start,
     write_config,
@@ -30,6 +31,8 @@ def work_dir(folder):
         '--auto-scale-lr',
         '--cfg-options',
         'train_cfg.max_epochs=1',
+        # what the tool advises where there are no weights
+        'model.backbone.init_cfg=None',
         cwd=folder,
     )
     assert result.returncode == 0, result.stderr
@@ -55,13 +58,10 @@ def test_train_obeys_its_arguments(work_dir):
     assert Path(checkpoint).samefile(work_dir / 'epoch_1.pth')
 
 
-@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-def test_as_users_start_it(tmp_path, tool):
-    assert refused(start(tool, 'no.py', 'no.pth', cwd=tmp_path)).endswith(
-        {
-            'train.py': 'unrecognized arguments: no.pth\n',
-            'test.py': 'test.py: error: the config no.py does not exist\n',
-        }[tool]
+def test_as_users_start_it(tmp_path):
+    message = refused(start('test.py', 'no.py', 'no.pth', cwd=tmp_path))
+    assert message.endswith(
+        'test.py: error: the config no.py does not exist\n'
     )
 
 
@@ -80,17 +80,6 @@ def test_train_resumes_and_skips_validation(folder, work_dir):
     assert 'Epoch(train) [1]' not in result.stdout
     assert 'Epoch(train) [2]' in result.stdout
     assert 'Epoch(val)' not in result.stdout
-    again = call(
-        'train.py',
-        'tiny.py',
-        '--work-dir=resumed',
-        '--resume',
-        '--cfg-options',
-        'train_cfg.max_epochs=3',
-        cwd=folder,
-    )
-    assert again.returncode == 0, again.stderr
-    assert 'resumed epoch: 2' in again.stdout
 
 
 def test_test_writes_what_it_is_asked_for(folder, work_dir):
@@ -121,16 +110,14 @@ def test_test_writes_what_it_is_asked_for(folder, work_dir):
 # user errors
 
 
-def test_missing_data_are_named_with_their_source(tmp_path):
+def test_missing_data_are_named_with_their_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     config = write_config(tmp_path / 'tiny.py', 'data/coco')
-    message = refused(
-        call(
-            'train.py',
-            config,
-            '--cfg-options',
-            'val_dataloader.dataset.bbox_file=boxes.json',
-            cwd=tmp_path,
-        )
+    message = refusal(
+        'train',
+        config,
+        '--cfg-options',
+        'val_dataloader.dataset.bbox_file=boxes.json',
     )
     data_root = tmp_path / 'data/coco'
     for line in [
@@ -144,6 +131,33 @@ def test_missing_data_are_named_with_their_source(tmp_path):
         assert line in message
     assert 'test_dataloader' not in message
     assert not (tmp_path / 'work_dirs').exists()
+
+
+def test_missing_data_inside_wrapped_datasets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path / 'data')
+    wrapped = """
+train_dataloader['dataset'] = dict(
+    type='RepeatDataset', times=2, dataset=dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=[
+            train_dataloader['dataset'],
+            dict(type='MpiiDataset', data_root='data/mpii',
+                 ann_file='train.json', data_prefix=dict(img='images/'),
+                 pipeline=[]),
+            dict(type='CocoDataset', ann_file='own.json', pipeline=[],
+                 metainfo=dict(from_file='no/such/metainfo.py'))]))
+"""
+    data_root = tmp_path / 'data'
+    config = write_config(tmp_path / 'tiny.py', data_root, extra=wrapped)
+    message = refusal('train', config)
+    key = 'train_dataloader.dataset.dataset.datasets.1'
+    assert f'{key}.ann_file = {data_root}/mpii/train.json' in message
+    assert f'{key}.data_prefix.img = {data_root}/mpii/images' in message
+    assert 'http://human-pose.mpi-inf.mpg.de' in message
+    assert f'datasets.2.ann_file = {tmp_path}/own.json' in message
+    assert 'people.json' not in message
 
 
 @pytest.mark.parametrize(
@@ -166,43 +180,12 @@ def test_weights_of_the_backbone_that_are_not_there(
     assert f'  model.backbone.init_cfg.checkpoint = {path}\n' in message
     advice = '--cfg-options model.backbone.init_cfg=None'
     assert message.endswith(f'{advice}\n')
-    options = advice.split()
-    result = call(
-        'train.py', config, *options, 'train_cfg.max_epochs=1', cwd=tmp_path
-    )
-    assert result.returncode == 0, result.stderr
 
 
 def test_weights_to_test_that_cannot_be_downloaded(folder):
     url = 'http://127.0.0.1:9/weights.pth'
     result = call('test.py', 'tiny.py', url, cwd=folder)
     assert f'  load_from = {url}\n' in refused(result)
-
-
-def test_missing_data_inside_wrapped_datasets(tmp_path):
-    write_data(tmp_path / 'data')
-    wrapped = """
-train_dataloader['dataset'] = dict(
-    type='RepeatDataset', times=2, dataset=dict(
-        type='CombinedDataset',
-        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
-        datasets=[
-            train_dataloader['dataset'],
-            dict(type='MpiiDataset', data_root='data/mpii',
-                 ann_file='train.json', data_prefix=dict(img='images/'),
-                 pipeline=[]),
-            dict(type='CocoDataset', ann_file='own.json', pipeline=[],
-                 metainfo=dict(from_file='no/such/metainfo.py'))]))
-"""
-    data_root = tmp_path / 'data'
-    config = write_config(tmp_path / 'tiny.py', data_root, extra=wrapped)
-    message = refused(call('train.py', config, cwd=tmp_path))
-    key = 'train_dataloader.dataset.dataset.datasets.1'
-    assert f'{key}.ann_file = {data_root}/mpii/train.json' in message
-    assert f'{key}.data_prefix.img = {data_root}/mpii/images' in message
-    assert 'http://human-pose.mpi-inf.mpg.de' in message
-    assert f'datasets.2.ann_file = {tmp_path}/own.json' in message
-    assert 'people.json' not in message
 
 
 @pytest.mark.parametrize(
@@ -220,16 +203,16 @@ train_dataloader['dataset'] = dict(
         (['test.py', 'no.pth', '--out=tiny.py/m.json'], 'tiny.py/m.json'),
     ],
 )
-def test_bad_arguments(folder, arguments, expected):
+def test_bad_arguments(folder, monkeypatch, arguments, expected):
+    monkeypatch.chdir(folder)
     tool, *rest = arguments
-    message = refused(call(tool, 'tiny.py', *rest, cwd=folder))
-    assert f'{tool}: error: ' in message
+    message = refusal(tool, 'tiny.py', *rest)
     assert re.search(expected, message), message
 
 
 @on_cpu
 def test_amp_without_a_gpu(folder):
-    message = refused(call('train.py', 'tiny.py', '--amp', cwd=folder))
+    message = refusal('train', folder / 'tiny.py', '--amp')
     assert '--amp' in message and 'needs a GPU' in message
 
 
@@ -237,9 +220,7 @@ def test_what_the_config_lacks(tmp_path):
     lacking = '\ndel auto_scale_lr\ndefault_hooks.pop("visualization")\n'
     data_root = write_data(tmp_path / 'data')
     config = write_config(tmp_path / 'tiny.py', data_root, extra=lacking)
-    message = refused(
-        call('train.py', config, '--auto-scale-lr', cwd=tmp_path)
-    )
+    message = refusal('train', config, '--auto-scale-lr')
     assert 'auto_scale_lr=dict(base_batch_size=...)' in message
-    result = call('train.py', config, '--show-dir=p', cwd=tmp_path)
-    assert 'default_hooks.visualization' in refused(result)
+    message = refusal('train', config, '--show-dir=p')
+    assert 'default_hooks.visualization' in message
