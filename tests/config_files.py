@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmpose.registry import MODELS
+from mmpose.registry import KEYPOINT_CODECS, MODELS
 
 from dark_codec import apply_codec
 
@@ -35,10 +35,27 @@ def load(file):
     return copy.deepcopy(_loaded(file))
 
 
-@functools.cache
-def model_of(file):
-    """The model of the config, for tests that leave it as it is."""
-    return on_meta(load(file))
+_NETWORKS = {}
+
+
+def network_of(file):
+    """The model of the config without memory, for tests that keep it as is.
+
+    Configs that differ only in how they encode and decode have one.
+    """
+    model = load(file).model
+    model.head.decoder = dict(type='DARKCodec')
+    del model.test_cfg
+    key = repr(model)
+    if key not in _NETWORKS:
+        with torch.device('meta'):
+            _NETWORKS[key] = MODELS.build(model).eval()
+    return _NETWORKS[key]
+
+
+def codec_of(file):
+    """The codec that the config's head decodes with."""
+    return KEYPOINT_CODECS.build(load(file).model.head.decoder)
 
 
 def described(file):
@@ -65,12 +82,6 @@ def without_scopes(node):
     if isinstance(node, list):
         return [without_scopes(value) for value in node]
     return node
-
-
-def on_meta(cfg):
-    """The model, without memory for its parameters."""
-    with torch.device('meta'):
-        return MODELS.build(cfg.model).eval()
 
 
 def rows(folder, backbone, codec, size):

@@ -53,14 +53,6 @@ class KillAt(Hook):
         else:
             sys.addaudithook(getattr(self, self.moment))
 
-    def before_the_new_name(self, event, args):
-        if event == 'os.rename' and name_of(args[1]) == 'epoch_2.pth':
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def before_last_checkpoint(self, event, args):
-        if writes_last_checkpoint(event, args):
-            os.kill(os.getpid(), signal.SIGKILL)
-
     def in_last_checkpoint(self, event, args):
         if writes_last_checkpoint(event, args):
             die_after_bytes(0)

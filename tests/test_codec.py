@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from mmpose.codecs import MSRAHeatmap
-from mmpose.datasets.transforms import TopdownAffine
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
@@ -164,33 +163,6 @@ def test_the_bias_of_quantised_targets(rng, quantise):
     np.testing.assert_allclose(mean, bias, atol=0.03)
 
 
-@pytest.mark.parametrize('use_udp', [False, True])
-@pytest.mark.parametrize('alignment', ALIGNMENTS)
-def test_image_to_image(rng, alignment, use_udp):
-    """Crop, encode, decode, and back by TopdownPoseEstimator's formula."""
-    codec = build(alignment=alignment, use_udp=use_udp)
-    warp = TopdownAffine((192, 256), use_udp=use_udp)
-    for _ in range(5):
-        center = rng.uniform(100, 400, (1, 2)).astype(np.float32)
-        scale = rng.uniform(50, 500, (1, 2)).astype(np.float32)
-        keypoints = center + rng.uniform(-0.25, 0.25, (1, 20, 2)) * scale
-        sample = warp(
-            dict(
-                img=np.zeros((8, 8, 3), np.uint8),
-                keypoints=keypoints.astype(np.float32),
-                bbox_center=center,
-                bbox_scale=scale,
-            )
-        )
-        encoded = codec.encode(sample['transformed_keypoints'])
-        decoded, _ = codec.decode(encoded['heatmaps'])
-        size = np.array(sample['input_size'])
-        scale = sample['input_scale']
-        restored = decoded / size * scale + center - 0.5 * scale
-        tolerance = 4e-3 * scale / size
-        assert np.all(np.abs(restored - keypoints) < tolerance)
-
-
 def test_batch_decode_is_decode_for_each_sample(rng):
     maps, _ = make_maps('noisy', (48, 64), 2.0, rng, 12)
     batch = torch.from_numpy(maps).view(2, 6, 64, 48)
@@ -315,37 +287,6 @@ def test_in_mmposes_head(rng, count):
         np.testing.assert_allclose(prediction.keypoints, expected, atol=4e-3)
         # the highest pixel lies up to half a pixel off on each axis
         assert np.all(prediction.keypoint_scores > 0.93)
-
-
-@pytest.mark.parametrize(
-    ('args', 'shift_heatmap', 'offset'),
-    [
-        (dict(alignment='half_pixel'), False, 0.0),
-        (dict(alignment='align_corners'), False, 0.0),
-        # MMPose's shift by 1 px, where 0.75 px are right
-        (dict(alignment='asymmetric'), True, 0.5),
-        (dict(alignment='asymmetric', correct_flip_shift=True), True, 0.0),
-        (dict(alignment='half_pixel'), True, 2.0),
-    ],
-    ids=str,
-)
-def test_flip_test_of_mmposes_head(rng, args, shift_heatmap, offset):
-    """What a perfect network predicts for a picture and its mirror image."""
-    codec = build(**args)
-    keypoints = inner_keypoints(codec, rng, 5)
-    mirrored = keypoints * [-1, 1] + [192 - 1, 0]
-    flip_indices = [1, 0, 2, 4, 3]
-    features = [
-        (torch.from_numpy(codec.encode(k)['heatmaps'])[None],)
-        for k in (keypoints, mirrored[:, flip_indices])
-    ]
-    sample = PoseDataSample(metainfo=dict(flip_indices=flip_indices))
-    head = heatmap_head(dict(type='DARKCodec', **args))
-    test_cfg = dict(flip_test=True, shift_heatmap=shift_heatmap)
-    (prediction,) = head.predict(features, [sample], test_cfg)
-    error = prediction.keypoints - keypoints
-    np.testing.assert_allclose(error[..., 0], offset, atol=0.01)
-    np.testing.assert_allclose(error[..., 1], 0, atol=0.01)
 
 
 @pytest.mark.parametrize('scale', SCALES, ids=str)

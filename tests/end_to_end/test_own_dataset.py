@@ -6,14 +6,13 @@ import math
 import re
 import runpy
 import shlex
-import shutil
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmpose.datasets import CocoDataset
 from samples import ROOT, succeed
-from tiny_run import TOOLS, call, refused
+from tiny_run import TOOLS, call, refusal
 
 from dark_codec import apply_codec
 from dark_codec.cli import describe_bad_metainfo
@@ -79,18 +78,6 @@ def figures(folder):
         (folder / f'{name}.json').write_text(json.dumps(part))
 
 
-def animals(folder, data_root):
-    """MMPose's two photographs of AP-10K, to train and to test."""
-    source = data_root / 'mmpose_samples' / 'ap10k'
-    if not source.is_dir():
-        pytest.skip(f'no samples of AP-10K in {source}')
-    (folder / 'images').mkdir(parents=True)
-    for photograph in source.glob('*.jpg'):
-        shutil.copy(photograph, folder / 'images')
-    for name in 'train', 'val':
-        shutil.copy(source / 'test_ap10k.json', folder / f'{name}.json')
-
-
 def follow(folder, num_keypoints):
     """Do what the page says, with one epoch and no download."""
     text, count = re.subn(
@@ -153,15 +140,13 @@ def test_figures_with_another_skeleton(of_figures):
         assert {side, other_side} in ({'left', 'right'}, {''})
 
 
-def test_real_animals(data_root, tmp_path):
-    folder = tmp_path / 'data' / 'mine'
-    animals(folder, data_root)
-    follow(tmp_path, 17)
-    check(tmp_path, num_keypoints=17, num_objects=2)
-    mine = CocoDataset._load_metainfo(dict(from_file=str(folder / 'mine.py')))
-    theirs = CocoDataset._load_metainfo(
-        dict(from_file='configs/_base_/datasets/ap10k.py')
-    )
+@pytest.mark.parametrize('name', ['coco', 'mpii', 'crowdpose', 'macaque'])
+def test_flip_pairs_are_those_of_mmpose(name):
+    file = f'configs/_base_/datasets/{name}.py'
+    theirs = CocoDataset._load_metainfo(dict(from_file=file))
+    names = list(theirs['keypoint_name2id'])
+    mine = CONVERTER['make_metainfo']('mine', names, [])
+    mine = CocoDataset._load_metainfo(mine)
     assert mine['flip_indices'] == theirs['flip_indices']
 
 
@@ -178,18 +163,13 @@ def test_square_crops(tmp_path):
 # mistakes
 
 
-def test_wrong_number_of_channels(of_figures):
-    folder, _ = of_figures
-    result = call(
-        'train.py',
-        'my_config.py',
-        '--cfg-options',
-        'model.head.out_channels=17',
-        cwd=folder,
-    )
+def test_wrong_number_of_channels(of_figures, monkeypatch):
+    monkeypatch.chdir(of_figures[0])
+    options = '--cfg-options', 'model.head.out_channels=17'
+    message = refusal('train', 'my_config.py', *options)
     assert (
         'model.head.out_channels = 17, but train_dataloader.dataset.metainfo '
-        '= data/mine/mine.py has 13 keypoints' in refused(result)
+        '= data/mine/mine.py has 13 keypoints' in message
     )
 
 
@@ -357,16 +337,19 @@ def test_other_side(name, other):
     assert CONVERTER['other_side'](name) == other
 
 
-def test_converter_warns_and_refuses(tmp_path):
+def test_converter_warns_and_refuses(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     coco = copy.deepcopy(GOOD)
     coco['categories'][0]['keypoints'] = ['left_hand', 'b']
     (tmp_path / 'a.json').write_text(json.dumps(coco))
-    tool = 'dataset_converters/coco2metainfo.py'
-    said = succeed(call(tool, 'a.json', 'new/a.py', cwd=tmp_path))
+    CONVERTER['main'](['a.json', 'new/a.py'])
+    said = capsys.readouterr().out
     assert 'no flip pair: left_hand without right_hand' in said
-    assert 'remove it' in refused(
-        call(tool, 'a.json', 'new/a.py', cwd=tmp_path)
-    )
     (tmp_path / 'b.json').write_text('[]')
-    result = call(tool, 'b.json', 'b.py', cwd=tmp_path)
-    assert 'b.json: it is not an object' in refused(result)
+    for arguments, message in [
+        (['a.json', 'new/a.py'], 'remove it'),
+        (['b.json', 'b.py'], 'b.json: it is not an object'),
+    ]:
+        with pytest.raises(SystemExit, match='2'):
+            CONVERTER['main'](arguments)
+        assert message in capsys.readouterr().err

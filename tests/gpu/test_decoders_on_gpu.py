@@ -32,7 +32,6 @@ pytest.importorskip('triton', reason='Triton is not installed')
 few_decoders = pytest.mark.parametrize(
     'decoder', FEW, ids=lambda decoder: type(decoder).__name__
 )
-DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 
 def decode(decoder, heatmaps):
@@ -52,19 +51,9 @@ def all_kinds(rng, size=(48, 64), sigma=1.0, count=40):
     return torch.stack(maps).cuda()
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@every_decoder
-def test_kinds_of_maps(decoder, dtype, rng):
-    maps = all_kinds(rng).to(dtype)
-    found = check(decoder, maps)
-    assert found[:, 3].mean() > 0.7
-    # and what the host's reference says
-    check_table(found.cpu(), decoder, maps.cpu(), at_least=0.7)
-
-
-@pytest.mark.parametrize('sigma', [6.0])
-def test_large_maps(sigma, rng):
+def test_large_maps(rng):
     """What Sapiens predicts: 308 maps of 256 x 192 px."""
+    sigma = 6.0
     few = maps_of('noisy', (192, 256), sigma, rng, 22)
     maps = few.cuda().repeat(14, 1, 1)[None]
     maps = maps * torch.linspace(0.5, 1.5, 308, device='cuda')[:, None, None]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from config_files import FILES, ROOT
-from mmengine.config import Config
+from config_files import ROOT
 from packaging.metadata import Metadata
 from tiny_run import write_config, write_data
 
@@ -230,42 +229,3 @@ def test_model_index_lists_every_metafile():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     metafiles = {p for p in files_below(ROOT, 'configs') if p[-4:] == '.yml'}
     assert set(index['Import']) == metafiles
-
-
-@pytest.mark.parametrize('file', FILES)
-def test_every_config_is_found_by_its_name(file):
-    path = ROOT / 'configs' / file
-    stem = path.stem
-    for name in (stem, f'{stem}.py', str(file), str(file)[: -len('.py')]):
-        assert dark_codec.config_path(name) == str(path)
-
-
-def test_a_config_of_the_package_as_base(tmp_path):
-    name = 'td-hm_res50_dark-8xb64-140e_coco-256x192'
-    path = tmp_path / 'mine.py'
-    path.write_text(
-        f"_base_ = [__import__('dark_codec').config_path({name!r})]\n"
-        'model = dict(backbone=dict(depth=101))\n'
-    )
-    mine = Config.fromfile(path)
-    base = Config.fromfile(dark_codec.config_path(name))
-    assert mine.codec == base.codec
-    assert (mine.model.backbone.depth, base.model.backbone.depth) == (101, 50)
-
-
-def test_unknown_names_come_with_near_ones():
-    near = 'td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192'
-    with pytest.raises(ValueError, match=f"'hrnet.*near to it: .*{near}"):
-        dark_codec.config_path('hrnet-w32_dark-8xb64-210e_coco-256x192')
-    with pytest.raises(ValueError, match=r"'trian.py'.*near to it: train"):
-        dark_codec.tool_path('trian.py')
-    with pytest.raises(ValueError, match=r"name='': there is no such file"):
-        dark_codec.config_path('')
-    # the helpers of the tools are no tools
-    with pytest.raises(ValueError, match='_env'):
-        dark_codec.tool_path('_env.sh')
-
-
-def test_tools_are_found_by_name():
-    for name in ('train.py', 'dump_heatmaps', 'dist_train.sh'):
-        assert Path(dark_codec.tool_path(name)).stem == name.split('.')[0]

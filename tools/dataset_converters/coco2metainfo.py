@@ -13,6 +13,7 @@ import json
 import pprint
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ REQUIRED = dict(
 _SIDE = re.compile(r'(?<![a-z])(left|right)(?![a-z])', re.IGNORECASE)
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('json', type=Path, help='annotations, COCO style')
     parser.add_argument('out', type=Path, help='file to write: NAME.py')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out.suffix != '.py':
         parser.error(f'{args.out}: the name must end in .py')
     if args.out.exists():
@@ -146,9 +147,9 @@ def make_metainfo(dataset_name: str, names: list[str], skeleton: list) -> dict:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write what the command line asks for."""
-    args = parse_args()
+    args = parse_args(argv)
     try:
         coco = json.loads(args.json.read_text())
         if not isinstance(coco, dict):

@@ -7,7 +7,7 @@ from config_files import (
     TOPDOWN,
     described,
     load,
-    model_of,
+    network_of,
     rows,
 )
 from mmengine.analysis import get_model_complexity_info
@@ -60,7 +60,7 @@ def test_the_pages_flops_are_the_models():
         if name['codec'] != 'dark' or file.endswith('_test-dev.py'):
             continue
         height, width = (int(n) for n in name['size'].split('x'))
-        model = model_of(file)
+        model = network_of(file)
         picture = torch.empty(1, 3, height, width, device='meta')
         flops = f'{counted(model, picture) / 1e9:.1f}'
         params = sum(p.numel() for p in model.parameters())
@@ -81,5 +81,5 @@ def test_the_papers_flops(size, stated):
     file = f'{TOPDOWN}/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-{size}.py'
     height, width = (int(n) for n in size.split('x'))
     picture = torch.empty(1, 3, height, width, device='meta')
-    flops = counted(model_of(file), picture, convolutions_only=True)
+    flops = counted(network_of(file), picture, convolutions_only=True)
     assert round(flops / 2**30, 1) == stated

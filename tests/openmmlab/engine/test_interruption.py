@@ -149,9 +149,13 @@ with interruption.interruptible():
 """
 
 
-@pytest.mark.parametrize('whom', ['group', 'first'])
 @pytest.mark.parametrize(
-    'number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+    ('number', 'whom'),
+    [
+        (signal.SIGINT, 'group'),
+        (signal.SIGTERM, 'first'),
+        (signal.SIGKILL, 'first'),
+    ],
 )
 def test_workers_that_nobody_reads(number, whom):
     process = start(WORKERS + GUARDED)
