@@ -21,7 +21,7 @@ from mmengine.optim import OptimWrapper
 from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import DATASETS
 from onnxruntime import InferenceSession
-from tiny_run import TOOLS, call, refused, write_config
+from tiny_run import TOOLS, call, write_config
 
 from dark_codec import DARKCodec, apply_codec
 from dark_codec.cli import run_tool
@@ -293,17 +293,9 @@ def test_a_mismatch_leaves_no_file(tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == [config]
 
 
-def test_refused_from_the_command_line(tmp_path):
-    config = write_config(tmp_path / 'tiny.py', tmp_path)
-    message = refused(
-        call(TOOL, config, 'no.pth', '--out=a.onnx', cwd=tmp_path)
-    )
-    assert 'the checkpoint no.pth does not exist' in message
-    assert not (tmp_path / 'a.onnx').exists()
-
-
 REFUSALS = {
     'a checkpoint is needed': [],
+    'the checkpoint no.pth does not exist': ['no.pth'],
     '--decoder-only has no network: leave out --flip': [
         *('--decoder-only', '--flip')
     ],

@@ -13,7 +13,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
 from samples import COCO_EPOCHS, COCO_SAMPLES, ROOT, succeed
-from tiny_run import call, environment, refused
+from tiny_run import call, environment, refusal
 
 PAGE = (ROOT / 'docs' / 'visualization.md').read_text()
 COMMANDS = '\n'.join(re.findall(r'```bash\n(.*?)```', PAGE, flags=re.S))
@@ -102,17 +102,16 @@ def test_decoders_of_a_sample_and_of_the_same_photograph(
 
 
 def test_an_unknown_keypoint_is_refused_with_the_known(
-    coco_run, data_root, tmp_path
+    coco_run, data_root, monkeypatch
 ):
-    result = call(
+    monkeypatch.setenv('DARK_CODEC_DATA', str(data_root))
+    message = refusal(
         COMPARE,
         coco_run / COCO_SAMPLES.name,
         coco_run / f'epoch_{COCO_EPOCHS}.pth',
         '--keypoint=tail',
-        cwd=tmp_path,
-        DARK_CODEC_DATA=str(data_root),
     )
-    assert '--keypoint tail: there are nose, left_eye' in refused(result)
+    assert '--keypoint tail: there are nose, left_eye' in message
 
 
 def test_the_snippets_run(done, data_root, monkeypatch):

@@ -133,19 +133,6 @@ def test_targets_and_predictions_are_darks(load):
     np.testing.assert_allclose(decoded, keypoints, atol=4e-3)
 
 
-def test_half_pixel_with_quarter_shift(load):
-    cfg = apply_codec(
-        load(
-            HRNET,
-            "codec = dict(type='DARKCodec', alignment='half_pixel', "
-            "decoder=dict(type='QuarterShiftDecoder'))",
-        )
-    )
-    codec = assert_dark_everywhere(cfg, alignment='half_pixel', sigma=2.0)
-    assert type(codec.decoder).__name__ == 'QuarterShiftDecoder'
-    assert cfg.model.test_cfg.shift_heatmap is False
-
-
 def test_settings_are_kept(load):
     cfg = apply_codec(
         load(
@@ -683,16 +670,6 @@ def test_options_of_the_command_line(load):
         )
         assert type(codec.decoder).__name__ == 'ArgmaxDecoder'
         assert cfg.model.test_cfg.shift_heatmap is False
-
-
-def test_dump_and_reload(load, tmp_path):
-    cfg = apply_codec(load(UDP))
-    file = tmp_path / 'dumped.py'
-    cfg.dump(file)
-    reloaded = Config.fromfile(file)
-    assert as_dict(reloaded) == as_dict(cfg)
-    assert as_dict(apply_codec(reloaded)) == as_dict(cfg)
-    assert_dark_everywhere(reloaded)
 
 
 @pytest.mark.parametrize('kind', ['mmpose.DARKCodec', DARKCodec])
