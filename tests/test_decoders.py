@@ -245,6 +245,16 @@ def test_batches(rng, name):
     assert empty.points.shape == (0, 4, 2)
 
 
+@pytest.mark.parametrize('name', sorted(DECODERS.module_dict))
+def test_refused_heatmaps(name):
+    args = dict(sigma=2.0) if DECODERS.get(name).uses_sigma else {}
+    decoder = DECODERS.build(dict(type=name, **args))
+    with pytest.raises(ValueError, match=r'\(B, K, H, W\), got \(3, 64, 48\)'):
+        decoder(torch.zeros(3, 64, 48))
+    with pytest.raises(TypeError, match='floating.*int64'):
+        decoder(torch.zeros(1, 3, 64, 48, dtype=torch.int64))
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="variant.*'sign', 'second'.*'x'"):
         QuarterShiftDecoder('x')

@@ -655,23 +655,6 @@ def test_twice_is_once(load):
         assert as_dict(twice) == as_dict(once)
 
 
-def test_options_of_the_command_line(load):
-    options = {
-        'codec.alignment': 'half_pixel',
-        'codec.decoder': dict(type='ArgmaxDecoder'),
-    }
-    before = load(HRNET)
-    before.merge_from_dict(options)
-    after = apply_codec(load(HRNET))
-    after.merge_from_dict(options)
-    for cfg in (before, after):
-        codec = assert_dark_everywhere(
-            apply_codec(cfg), alignment='half_pixel'
-        )
-        assert type(codec.decoder).__name__ == 'ArgmaxDecoder'
-        assert cfg.model.test_cfg.shift_heatmap is False
-
-
 @pytest.mark.parametrize('kind', ['mmpose.DARKCodec', DARKCodec])
 def test_other_ways_to_name_the_type(load, kind):
     cfg = load(HRNET)
