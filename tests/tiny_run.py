@@ -24,6 +24,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
+from torch.multiprocessing import start_processes
 
 from dark_codec import apply_codec  # before MMPose, for its shims
 from dark_codec.cli import UserError
@@ -191,6 +192,28 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
+
+
+def be_one_of_two(rank, port):
+    """Make this process one of two that torchrun has started."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+
+
+def in_two_processes(function, *arguments):
+    """Call ``function(rank, *arguments)`` as torch's ``spawn`` would.
+
+    Python's fork server has done the imports for all tests and, unlike this
+    process, never a backward pass, which would forbid theirs.
+    """
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    start_processes(function, arguments, nprocs=2, start_method='forkserver')
 
 
 def call(tool, *arguments, cwd, **env):
