@@ -313,22 +313,6 @@ def save_weights(config, path):
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
 
 
-def narrow_hrnet():
-    """--cfg-options that leave HRNet its stages and branches, hardly wider."""
-    stages = dict(
-        stage1=[64], stage2=[4, 8], stage3=[4, 8, 16], stage4=[4, 8, 16, 32]
-    )
-    options = [f'model.head.in_channels={stages["stage4"][0]}']
-    for stage, channels in stages.items():
-        changed = f'model.backbone.extra.{stage}'
-        options += [
-            f'{changed}.num_modules=1',
-            f'{changed}.num_blocks={[1] * len(channels)}'.replace(' ', ''),
-            f'{changed}.num_channels={channels}'.replace(' ', ''),
-        ]
-    return options
-
-
 def refused(result):
     """The message of a user error."""
     assert result.returncode == 2, result.stderr
