@@ -1,12 +1,18 @@
-"""The benchmarks: ``python -m projects.benchmarks COMMAND``."""
+"""The benchmarks: ``python -m projects.benchmarks COMMAND``.
+
+On a busy machine the numbers mean nothing.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
-from dark_codec.cli import run_tool
+from dark_codec.analysis.machine import devices
+from dark_codec.cli import add_cfg_options, run_tool
+from tools._arguments import add_run_arguments
 
 COMMANDS = dict(
     codec='decoding and encoding beside MMPose',
@@ -18,21 +24,86 @@ COMMANDS = dict(
 )
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of an argument: a number, not below the least."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f'{text} is below {least}')
+        return int(text)
+
+    return number
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    program = argparse.ArgumentParser(
+        'python -m projects.benchmarks', description=__doc__
+    )
+    subparsers = program.add_subparsers(
+        dest='command', required=True, metavar='COMMAND'
+    )
+    parsers = {
+        name: subparsers.add_parser(
+            name,
+            help=text,
+            description=text,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        for name, text in COMMANDS.items()
+    }
+    for name in ('codec', 'transformers'):
+        add = parsers[name].add_argument
+        add('--out', type=Path, default='work_dirs/benchmarks', help='folder')
+        add('--device', choices=devices(), default='cpu', help='of the maps')
+        add('--threads', type=at_least(1), default=1, help='torch and OpenCV')
+        add('--quick', action='store_true', help='one size, no first calls')
+    for name in ('onnx', 'pipeline', 'profile'):
+        parsers[name].add_argument('config', help='a file with a DARKCodec')
+        parsers[name].add_argument('--out', type=Path, help='a json file')
+    for name, least, turns in (
+        ('codec', 2, 21),
+        ('transformers', 2, 21),
+        ('onnx', 2, 15),
+        ('pipeline', 2, 7),
+        ('profile', 1, 3),
+    ):
+        parsers[name].add_argument(
+            '--turns', type=at_least(least), default=turns, help='of each'
+        )
+    for name, sizes in (
+        ('codec', [1, 16, 64]),
+        ('transformers', [1, 16, 64]),
+        ('onnx', [1, 8]),
+    ):
+        parsers[name].add_argument(
+            '--batch-sizes',
+            type=at_least(1),
+            nargs='+',
+            default=sizes,
+            metavar='B',
+            help='samples per call',
+        )
+    add_cfg_options(parsers['onnx'])
+    add_cfg_options(parsers['pipeline'])
+    parsers['pipeline'].add_argument(
+        '--batches', type=at_least(1), default=40, help='per turn'
+    )
+    parsers['profile'].add_argument(
+        'checkpoint', nargs='?', help='weights; random if there is none'
+    )
+    add_run_arguments(parsers['profile'])
+    add = parsers['dump'].add_argument
+    add('--out', type=Path, required=True, help='folder of the dump')
+    add('--people', type=at_least(1), default=104_125, help='samples')
+    return program.parse_args(argv)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
-    command, *rest = list(sys.argv[1:] if argv is None else argv) or ['--help']
-    if command not in COMMANDS:
-        print('usage: python -m projects.benchmarks COMMAND [--help]\n')
-        for name, text in COMMANDS.items():
-            print(f'  {name:<13} {text}')
-        sys.exit(0 if command in ('-h', '--help') else 2)
-    if command in ('codec', 'transformers'):
-        from projects.benchmarks import codec
-
-        codec.main(command, rest)
-        return
-    module = import_module(f'projects.benchmarks.benchmark_{command}')
-    module.main(rest)
+    args = parse_args(argv)
+    name = 'codec' if args.command == 'transformers' else args.command
+    import_module(f'projects.benchmarks.benchmark_{name}').run(args)
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-from dark_codec import __version__  # before MMPose, for its shims
+from dark_codec import DARKCodec, __version__  # before MMPose, for its shims
 from dark_codec.analysis.comparison import build_codecs, decode_dump
 from dark_codec.analysis.decoders_by_name import SHORT
 from dark_codec.cli import UserError
@@ -39,24 +39,18 @@ from projects.shared_data import REAL_HEATMAPS, load
 # isort: split
 from mmpose.structures import PoseDataSample
 
-KEYPOINTS, SIGMA, SIZE = 17, 2.0, (48, 64)
+KEYPOINTS = 17
+CODEC = DARKCodec()  # 64x48, sigma 2
 DECODERS = {name: SHORT[name] for name in ('argmax', 'dark-max', 'fit')}
 
 
 def plan(people: int) -> DumpInfo:
     """Say what the dump will be."""
-    width, height = SIZE
     return DumpInfo(
         kind='patch',
         dtype='float16',
-        patch_radius=patch_radius(SIGMA),
-        codec=dict(
-            type='DARKCodec',
-            input_size=(4 * width, 4 * height),
-            heatmap_size=SIZE,
-            sigma=SIGMA,
-            alignment='asymmetric',
-        ),
+        patch_radius=patch_radius(CODEC.sigma),
+        codec=CODEC.settings,
         flip_test=True,
         shift_heatmap=True,
         num_samples=people,
@@ -100,9 +94,10 @@ def random_sample(rng: np.random.Generator, number: int) -> PoseDataSample:
     return sample
 
 
-def write(folder: Path, info: DumpInfo, maps: np.ndarray) -> None:
-    """Write the dump, from maps (M, H, W)."""
-    check_folder(folder, info)
+def write(folder: Path, info: DumpInfo) -> None:
+    """Write the shards that are missing."""
+    maps = load(REAL_HEATMAPS)[0].heatmaps.numpy()
+    maps = maps.reshape(-1, *maps.shape[2:])
     write_head(folder, info, '')
     for number in track(missing_shards(folder, info), 'Writing shards'):
         rng = np.random.default_rng(number)
@@ -133,47 +128,19 @@ def memory() -> str:
     return f'{peak * 1024 / 1e9:.2f} GB'
 
 
-def parse_args(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        'python -m projects.benchmarks dump',
-        description='Size and speed of dumps',
-    )
-    parser.add_argument(
-        '--out', type=Path, required=True, help='folder for the dump'
-    )
-    parser.add_argument(
-        '--people', type=int, default=104_125, help='default: %(default)s'
-    )
-    parser.add_argument(
-        '--data',
-        type=Path,
-        default=REAL_HEATMAPS,
-        help='the heatmaps (default: %(default)s)',
-    )
-    args = parser.parse_args(argv)
-    if args.people < 1:
-        parser.error(f'--people must be positive, got {args.people}')
-    return args
-
-
-def main(argv: Sequence[str]) -> None:
+def run(args: argparse.Namespace) -> None:
     """Write, read, and print what it took."""
-    args = parse_args(argv)
     torch.set_num_threads(1)
     init_default_scope('mmpose')
     info = plan(args.people)
     try:
-        if not (args.out / 'dump.json').exists() or missing_shards(
-            args.out, info
-        ):
-            plain, _ = load(args.data)
-            maps = plain.heatmaps.numpy().reshape(-1, SIZE[1], SIZE[0])
-            write(args.out, info, maps)
+        check_folder(args.out, info)
+        if missing_shards(args.out, info):
+            write(args.out, info)
             print('written; start again to measure without what writing held')
             return
         dump = HeatmapDump(args.out)
-    except (FileNotFoundError, DumpError) as error:
+    except DumpError as error:
         raise UserError(str(error)) from error
     size = sum(shard.path.stat().st_size for shard in dump.shards)
     print(

@@ -14,9 +14,8 @@ import json
 import pickle
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ from mmengine.runner import Runner
 from dark_codec import apply_codec  # before MMPose, for its shims
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.report import markdown
-from dark_codec.cli import UserError, add_cfg_options, read_config
+from dark_codec.cli import UserError, read_config
 from dark_codec.openmmlab.engine.progress import track
 from projects.benchmarks.timing import summary
 
@@ -77,31 +76,8 @@ def bytes_per_sample(loader: Any) -> float:
     )
 
 
-def parse_args(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        'python -m projects.benchmarks pipeline',
-        description='Time a data pipeline with targets rendered in the '
-        'workers, and on the device.',
-    )
-    parser.add_argument('config', help='a config file with a DARKCodec')
-    parser.add_argument(
-        '--batches', type=int, default=40, help='per turn (default: 40)'
-    )
-    parser.add_argument(
-        '--turns', type=int, default=7, help='2 at least (default: 7)'
-    )
-    parser.add_argument('--out', type=Path, help='a json file for the results')
-    add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    if args.batches < 1 or args.turns < 2:
-        parser.error('needs --batches of 1 and --turns of 2 at least')
-    return args
-
-
-def main(argv: Sequence[str]) -> None:
+def run(args: argparse.Namespace) -> None:
     """Measure, and print a table."""
-    args = parse_args(argv)
     cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     try:
@@ -112,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
     for _ in track(range(args.turns), 'Timing'):
         for name, pipeline in pipelines.items():
             rates[name].append(samples_per_second(*pipeline, args.batches))
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = dict(machine=describe_machine())
     rows = []
     for name, (loader, _) in pipelines.items():
         median, low, high = summary(rates[name])
@@ -132,5 +108,5 @@ def main(argv: Sequence[str]) -> None:
     header = ['targets', 'samples per second', 'bytes per sample']
     print(markdown(header, rows))
     if args.out is not None:
-        results = dict(machine=describe_machine(), **results)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1))

@@ -15,9 +15,7 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -25,16 +23,17 @@ from mmengine.runner import Runner
 
 from dark_codec.analysis.machine import describe_machine
 from dark_codec.analysis.report import markdown
-from dark_codec.cli import (
-    UserError,
-    load_config,
-    prepare,
-)
+from dark_codec.cli import UserError, load_config, prepare
 from projects.benchmarks.cases import KERNELS
 from projects.benchmarks.methods import MSRAHeatmap
-from tools._arguments import add_common_arguments
 
 WAITING = 'waiting for data'
+
+
+def _now() -> float:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 class Stopwatch:
@@ -42,28 +41,24 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._inside: list[float] = []
+        self._stage, self._since = 'outside', _now()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count what is done inside for a stage."""
-        self._inside.append(0.0)
-        start = _now()
-        try:
-            yield
-        finally:
-            total = _now() - start
-            self.seconds[name] += total - self._inside.pop()
-            if self._inside:
-                self._inside[-1] += total
+    def switch(self, stage: str) -> str:
+        """Count from now on for a stage; return the one before."""
+        before, now = self._stage, _now()
+        self.seconds[before] += now - self._since
+        self._stage, self._since = stage, now
+        return before
 
-    def attach(self, name: str, owner: Any, method: str) -> None:
+    def attach(self, stage: str, owner: Any, method: str) -> None:
         """Count a method for a stage."""
         call = getattr(owner, method)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.stage(name):
-                return call(*args, **kwargs)
+            before = self.switch(stage)
+            result = call(*args, **kwargs)
+            self.switch(before)
+            return result
 
         setattr(owner, method, timed)
 
@@ -82,20 +77,12 @@ class TimedLoader:
         return len(self._loader)
 
     def __iter__(self) -> Iterator:
-        with self._watch.stage(WAITING):
-            batches = iter(self._loader)
-        while True:
-            with self._watch.stage(WAITING):
-                batch = next(batches, None)
-            if batch is None:
-                return
+        before = self._watch.switch(WAITING)
+        for batch in self._loader:
+            self._watch.switch(before)
             yield batch
-
-
-def _now() -> float:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return time.perf_counter()
+            self._watch.switch(WAITING)
+        self._watch.switch(before)
 
 
 def attach(runner: Runner) -> tuple[Stopwatch, list[str]]:
@@ -117,25 +104,6 @@ def attach(runner: Runner) -> tuple[Stopwatch, list[str]]:
     return watch, [WAITING, *stages]
 
 
-def parse_args(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        'python -m projects.benchmarks profile',
-        description='Profile a test loop',
-    )
-    parser.add_argument('config', help='a config file with a DARKCodec')
-    parser.add_argument(
-        'checkpoint', nargs='?', help='weights (default: random ones)'
-    )
-    parser.add_argument('--out', type=Path, help='a json file')
-    parser.add_argument('--turns', type=int, default=3, help='default: 3')
-    add_common_arguments(parser)
-    args = parser.parse_args(argv)
-    if args.turns < 1:
-        parser.error('--turns must be 1 at least')
-    return args
-
-
 def build(args: argparse.Namespace) -> Runner:
     """Make the runner as tools/test.py does."""
     cfg = load_config(args)
@@ -146,9 +114,8 @@ def build(args: argparse.Namespace) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def main(argv: Sequence[str]) -> None:
+def run(args: argparse.Namespace) -> None:
     """Measure, and print a table."""
-    args = parse_args(argv)
     runner = build(args)
     ours = runner.model.head.decoder
     theirs = MSRAHeatmap(
@@ -166,13 +133,13 @@ def main(argv: Sequence[str]) -> None:
             runner.model.head.decoder = codec
             watch.seconds.clear()
             runner.test()
-            runs[name].append(dict(watch.seconds))
+            runs[name].append(watch.seconds.copy())
     results = {
         name: {
-            stage: statistics.median(run.get(stage, 0.0) for run in of_codec)
+            stage: statistics.median(turn[stage] for turn in turns)
             for stage in stages
         }
-        for name, of_codec in runs.items()
+        for name, turns in runs.items()
     }
     weights = args.checkpoint or 'random'
     print(f'\nmedian of {args.turns} turns; weights: {weights}\n')

@@ -71,10 +71,6 @@ def _mmpose_codecs(case: Case) -> dict[str, Any]:
     }
 
 
-def _our_codec(case: Case, **parts: Any) -> DARKCodec:
-    return DARKCodec(case.input_size, case.size, case.sigma, **parts)
-
-
 def _median_error(case: Case, span: int = 0) -> Callable[[Any], float]:
     """Return the error of keypoints in input px, in heatmap px."""
     # w input px are W heatmap px, or W - 1 of UDP's
@@ -107,7 +103,9 @@ def decoding(case: Case, heatmaps: Tensor) -> dict[str, Method]:
         check = _median_error(case, int(name == UDP))
         found[name] = Method(lambda c=codec: loop(c), check=check)
     for name, (decoder, baseline) in DECODERS.items():
-        codec = _our_codec(case, decoder=decoder)
+        codec = DARKCodec(
+            case.input_size, case.size, case.sigma, decoder=decoder
+        )
         call = lambda c=codec: c.batch_decode(heatmaps)[0]  # noqa: E731
         found[name] = Method(call, baseline, _median_error(case))
     return found
@@ -115,7 +113,7 @@ def decoding(case: Case, heatmaps: Tensor) -> dict[str, Method]:
 
 def encoding(case: Case, heatmaps: Tensor) -> dict[str, Method]:
     """Return all that encode; none for real and for large heatmaps."""
-    if case.archive or case.size == LARGE:
+    if case.real or case.size == LARGE:
         return {}
     device = heatmaps.device
     points = (case.centres() * 4).astype(np.float32)[:, None]
@@ -138,7 +136,9 @@ def encoding(case: Case, heatmaps: Tensor) -> dict[str, Method]:
     for name, codec in theirs.items():
         found[name] = Method(lambda c=codec: one_by_one(c))
     for name, baseline in (('Unbiased', DARK), ('Biased', PLAIN)):
-        codec = _our_codec(case, encoder=f'{name}Encoder')
+        codec = DARKCodec(
+            case.input_size, case.size, case.sigma, encoder=f'{name}Encoder'
+        )
 
         def check(maps: Any, reference: Any = theirs[baseline]) -> float:
             pairs = zip(maps, one_by_one(reference))
@@ -163,12 +163,10 @@ def processing(case: Case, heatmaps: Tensor) -> dict[str, Method]:
     box = [0.1 * w, 0.1 * h, 0.8 * w, 0.8 * h]
     boxes = [[box] for _ in range(case.batch)]
     outputs = SimpleNamespace(heatmaps=heatmaps)
-    scale = np.subtract(case.size, 1) / case.input_size
+    error = _median_error(case, span=1)
 
-    def error(results: Any) -> float:
-        points = np.stack([image[0]['keypoints'].cpu() for image in results])
-        distances = np.linalg.norm(points * scale - case.centres(), axis=-1)
-        return float(np.median(distances))
+    def check(results: Any) -> float:
+        return error(image[0]['keypoints'][None].cpu() for image in results)
 
     found = {}
     for name, kind in (
@@ -183,6 +181,6 @@ def processing(case: Case, heatmaps: Tensor) -> dict[str, Method]:
                     outputs, boxes
                 ),
                 None if processor is theirs else name,
-                error,
+                check,
             )
     return found

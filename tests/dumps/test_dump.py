@@ -32,7 +32,7 @@ from dark_codec.dumps.run import dump_heatmaps, hash_config, plan_dump
 from dark_codec.dumps.writer import check_folder
 from dark_codec.functional import find_peaks
 from dark_codec.openmmlab.decoding import codec_config, decode
-from projects.benchmarks import benchmark_dump
+from projects.benchmarks.__main__ import main as benchmark
 from tools.analysis_tools.dump_heatmaps import main
 
 TOOL = 'analysis_tools/dump_heatmaps.py'
@@ -267,7 +267,7 @@ def test_refusals(folder, options, files, expected):
 
 def test_the_benchmark_measures_what_it_wrote(folder, capsys):
     for _ in ('writes', 'measures'):
-        benchmark_dump.main(['--people=300', '--out=bench'])
+        benchmark(['dump', '--people=300', '--out=bench'])
     output = capsys.readouterr().out
     assert '300 people, 2 shards: 0.003 GB' in output
     assert re.search(r'decoding by argmax, dark-max, fit: \d', output)
