@@ -58,41 +58,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         add('--device', choices=devices(), default='cpu', help='of the maps')
         add('--threads', type=at_least(1), default=1, help='torch and OpenCV')
         add('--quick', action='store_true', help='one size, no first calls')
+        add('--turns', type=at_least(2), default=21, help='of each method')
+        sizes = dict(type=at_least(1), nargs='+', metavar='B', help='samples')
+        add('--batch-sizes', default=[1, 16, 64], **sizes)
     for name in ('onnx', 'pipeline', 'profile'):
-        parsers[name].add_argument('config', help='a file with a DARKCodec')
-        parsers[name].add_argument('--out', type=Path, help='a json file')
-    for name, least, turns in (
-        ('codec', 2, 21),
-        ('transformers', 2, 21),
-        ('onnx', 2, 15),
-        ('pipeline', 2, 7),
-        ('profile', 1, 3),
-    ):
-        parsers[name].add_argument(
-            '--turns', type=at_least(least), default=turns, help='of each'
-        )
-    for name, sizes in (
-        ('codec', [1, 16, 64]),
-        ('transformers', [1, 16, 64]),
-        ('onnx', [1, 8]),
-    ):
-        parsers[name].add_argument(
-            '--batch-sizes',
-            type=at_least(1),
-            nargs='+',
-            default=sizes,
-            metavar='B',
-            help='samples per call',
-        )
+        add = parsers[name].add_argument
+        add('config', help='a file with a DARKCodec')
+        add('--out', type=Path, help='a json file')
+        least = 1 if name == 'profile' else 2
+        add('--turns', type=at_least(least), default=7, help='of each')
     add_cfg_options(parsers['onnx'])
+    parsers['onnx'].add_argument('--batch-sizes', default=[1, 8], **sizes)
     add_cfg_options(parsers['pipeline'])
-    parsers['pipeline'].add_argument(
-        '--batches', type=at_least(1), default=40, help='per turn'
-    )
-    parsers['profile'].add_argument(
-        'checkpoint', nargs='?', help='weights; random if there is none'
-    )
+    add = parsers['pipeline'].add_argument
+    add('--batches', type=at_least(1), default=40, help='per turn')
     add_run_arguments(parsers['profile'])
+    add = parsers['profile'].add_argument
+    add('checkpoint', nargs='?', help='weights; random if there is none')
     add = parsers['dump'].add_argument
     add('--out', type=Path, required=True, help='folder of the dump')
     add('--people', type=at_least(1), default=104_125, help='samples')

@@ -82,7 +82,7 @@ def page_of(results: dict) -> str:
         page += '\n## First call of a process, s\n\n'
         page += markdown(header, lines) + '\n'
     slower = losses(results['rows']) or ['Nowhere in this run.']
-    return page + '\n## Where dark_codec is slower\n\n' + '\n'.join(slower)
+    return '\n'.join([page, '## Where dark_codec is slower\n', *slower, ''])
 
 
 def draw(rows: list[dict]) -> Figure:

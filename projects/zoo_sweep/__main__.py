@@ -16,14 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from rich.console import Console
-from rich.progress import track
 
 from dark_codec.analysis.report import fill, markdown
+from dark_codec.openmmlab.engine.progress import track
 from projects.zoo_sweep.checks import ZOO, check_config
 
 PAGE = Path(__file__).with_name('README.md')
-_MINUTES = 10  # for one config; where it is killed for its memory, no answer
+MINUTES = 10  # for one config; where it is killed for its memory, no answer
+
+
+def failure(name: str, reason: str) -> dict:
+    """Return the row of a config that failed."""
+    return dict(config=name, status='failed', reason=reason, codec='')
 
 
 def quiet_check(name: str) -> dict:
@@ -34,36 +38,44 @@ def quiet_check(name: str) -> dict:
         with contextlib.redirect_stdout(io.StringIO()):
             return check_config(name)
     except Exception as error:
-        reason = f'{type(error).__name__}: {error}'
-        return dict(config=name, status='failed', reason=reason, codec='')
+        return failure(name, f'{type(error).__name__}: {error}')
+
+
+def short_name(config: str) -> str:
+    """Leave out what is the same in all names."""
+    name = config.replace('_2d_keypoint/topdown_heatmap', '')
+    return name.removesuffix('.py').replace('/td-hm_', '/')
+
+
+def cell(text: str) -> str:
+    """Return the beginning of a message, as a table can hold it."""
+    text = ' '.join(text.split()).replace('|', '\\|')
+    return text if len(text) <= 110 else f'{text[:110]}...'
 
 
 def tables(rows: list[dict]) -> dict[str, str]:
     """Make the page's tables."""
-    counts = Counter((row['codec'], row['status']) for row in rows)
     passed = [row for row in rows if row['status'] == 'passed']
-    others = [row for row in rows if row['status'] in ('failed', 'skipped')]
+    counts = Counter(row['codec'] for row in passed)
     refused = Counter(
-        ('/'.join(row['config'].split('/')[:2]), _cell(row['reason']))
+        ('/'.join(row['config'].split('/')[:2]), cell(row['reason']))
         for row in rows
         if row['status'] == 'refused'
     )
-    codecs = sorted({row['codec'] for row in passed})
     return dict(
         counts=markdown(
             ['replaced codec', 'configs passed'],
-            [[codec, str(counts[codec, 'passed'])] for codec in codecs]
-            + [['all', str(len(passed))]],
+            [
+                *([codec, str(counts[codec])] for codec in sorted(counts)),
+                ['all', str(len(passed))],
+            ],
         ),
         others=markdown(
             ['config', 'status', 'reason'],
             [
-                [
-                    short_name(row['config']),
-                    row['status'],
-                    _cell(row['reason']),
-                ]
-                for row in others
+                [short_name(r['config']), r['status'], cell(r['reason'])]
+                for r in rows
+                if r['status'] in ('failed', 'skipped')
             ],
             text=(0, 1, 2),
         ),
@@ -93,17 +105,6 @@ def tables(rows: list[dict]) -> dict[str, str]:
     )
 
 
-def short_name(config: str) -> str:
-    """Leave out what is the same in all names."""
-    name = config.replace('_2d_keypoint/topdown_heatmap', '')
-    return name.removesuffix('.py').replace('/td-hm_', '/')
-
-
-def _cell(text: str) -> str:
-    text = ' '.join(text.split()).replace('|', '\\|')
-    return text if len(text) <= 110 else f'{text[:110]}...'
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Check the configs, and fill the page if they are all."""
     parser = argparse.ArgumentParser(
@@ -131,18 +132,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     # one process per config, forked: the imports take longer than most
     context = multiprocessing.get_context('fork')
     with context.Pool(1, maxtasksperchild=1) as pool:
-        for name in track(names, 'Sweeping', console=Console(stderr=True)):
+        for name in track(names, 'Sweeping'):
             try:
                 answer = pool.apply_async(quiet_check, (name,))
-                row = answer.get(60 * _MINUTES)
+                row = answer.get(60 * MINUTES)
             except multiprocessing.TimeoutError:
-                reason = f'no answer in {_MINUTES} minutes'
-                row = dict(
-                    config=name, status='failed', reason=reason, codec=''
-                )
+                row = failure(name, f'no answer in {MINUTES} minutes')
             rows.append(row)
             if row['status'] in ('failed', 'skipped'):
-                print(f'{row["status"]} {name}: {_cell(row["reason"])}')
+                print(f'{row["status"]} {name}: {cell(row["reason"])}')
     if not args.parts:
         PAGE.write_text(fill(PAGE.read_text(), tables(rows)))
     counts = Counter(row['status'] for row in rows)

@@ -95,13 +95,6 @@ def test_a_training_without_effect_is_found():
             checks.check_training(Network(factor), [dict(x=1)])
 
 
-def test_pretrained_weights_are_taken_out():
-    cfg = Config.fromfile(checks.ZOO / PASS[5])
-    assert 'Pretrained' in str(cfg.model)
-    checks.make_runnable(cfg)
-    assert 'Pretrained' not in str(cfg.model)
-
-
 # the command and its page
 
 
