@@ -6,6 +6,7 @@ On a busy machine the numbers mean nothing.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -52,6 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         )
         for name, text in COMMANDS.items()
     }
+    sizes = dict(type=at_least(1), nargs='+', metavar='B', help='samples')
     for name in ('codec', 'transformers'):
         add = parsers[name].add_argument
         add('--out', type=Path, default='work_dirs/benchmarks', help='folder')
@@ -59,7 +61,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         add('--threads', type=at_least(1), default=1, help='torch and OpenCV')
         add('--quick', action='store_true', help='one size, no first calls')
         add('--turns', type=at_least(2), default=21, help='of each method')
-        sizes = dict(type=at_least(1), nargs='+', metavar='B', help='samples')
         add('--batch-sizes', default=[1, 16, 64], **sizes)
     for name in ('onnx', 'pipeline', 'profile'):
         add = parsers[name].add_argument
@@ -82,10 +83,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command."""
+    """Run a command; write what it returns as json."""
     args = parse_args(argv)
     name = 'codec' if args.command == 'transformers' else args.command
-    import_module(f'projects.benchmarks.benchmark_{name}').run(args)
+    # each imports what only it needs
+    module = import_module(f'projects.benchmarks.benchmark_{name}')
+    results = module.run(args)
+    if results and args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == '__main__':

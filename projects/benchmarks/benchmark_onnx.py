@@ -9,7 +9,6 @@ random, which makes no difference to the time.
 from __future__ import annotations
 
 import argparse
-import json
 
 import onnx
 import onnxruntime
@@ -65,7 +64,7 @@ def print_table(batch: int, timings: dict[str, Timing]) -> None:
     print('\n' + markdown(header, rows))
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict:
     """Export, measure, and print a table for each batch size."""
     cfg = read_config(args.config, args.cfg_options)
     settings = codec_settings(cfg, None)
@@ -95,7 +94,4 @@ def run(args: argparse.Namespace) -> None:
         timings = time_in_turns(calls, args.turns)
         print_table(batch, timings)
         results[batch] = {name: timings[name]._asdict() for name in timings}
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        found = dict(machine=machine, config=args.config, seconds=results)
-        args.out.write_text(json.dumps(found, indent=1))
+    return dict(machine=machine, config=args.config, seconds=results)

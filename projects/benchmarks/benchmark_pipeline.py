@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import pickle
 import statistics
 import time
@@ -67,16 +66,15 @@ def samples_per_second(loader: Any, preprocessor: Any, batches: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def bytes_per_sample(loader: Any) -> float:
+def bytes_per_sample(dataset: Any) -> float:
     """Size of a pickled sample, its tensors included."""
-    dataset = loader.dataset
     return statistics.mean(
         len(pickle.dumps(dataset[i], pickle.HIGHEST_PROTOCOL))
         for i in range(min(len(dataset), PICKLED_SAMPLES))
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict:
     """Measure, and print a table."""
     cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
@@ -90,9 +88,9 @@ def run(args: argparse.Namespace) -> None:
             rates[name].append(samples_per_second(*pipeline, args.batches))
     results: dict[str, Any] = dict(machine=describe_machine())
     rows = []
-    for name, (loader, _) in pipelines.items():
+    for name, (data_loader, _) in pipelines.items():
         median, low, high = summary(rates[name])
-        size = bytes_per_sample(loader)
+        size = bytes_per_sample(data_loader.dataset)
         results[name] = dict(
             samples_per_second=median,
             quartiles=[low, high],
@@ -107,6 +105,4 @@ def run(args: argparse.Namespace) -> None:
     )
     header = ['targets', 'samples per second', 'bytes per sample']
     print(markdown(header, rows))
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results, indent=1))
+    return results

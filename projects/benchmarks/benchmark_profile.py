@@ -11,7 +11,6 @@ loader's workers do is not seen.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -114,7 +113,7 @@ def build(args: argparse.Namespace) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> dict:
     """Measure, and print a table."""
     runner = build(args)
     ours = runner.model.head.decoder
@@ -143,15 +142,12 @@ def run(args: argparse.Namespace) -> None:
     }
     weights = args.checkpoint or 'random'
     print(f'\nmedian of {args.turns} turns; weights: {weights}\n')
-    header, rows = ['stage'], [[stage] for stage in stages]
+    header = ['stage']
+    cells = [stages]
     for name, seconds in results.items():
         header += [f'{name} s', '%']
         total = sum(seconds.values())
-        for row in rows:
-            spent = seconds[row[0]]
-            row += [f'{spent:.4f}', f'{100 * spent / total:.2f}']
-    print(markdown(header, rows))
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        found = dict(machine=describe_machine(), seconds=results)
-        args.out.write_text(json.dumps(found, indent=1))
+        cells.append([f'{x:.4f}' for x in seconds.values()])
+        cells.append([f'{100 * x / total:.2f}' for x in seconds.values()])
+    print(markdown(header, zip(*cells)))
+    return dict(machine=describe_machine(), seconds=results)
