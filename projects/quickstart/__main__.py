@@ -17,6 +17,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from projects.trainings import checkpoint
+
 FOLDER = Path(__file__).parent
 CONFIG = (
     FOLDER
@@ -172,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from dark_codec.openmmlab.engine import interruptible
 
         from .evaluation import evaluate
-        from .training import checkpoint, train
+        from .training import train
 
     options = {
         'train_cfg.max_epochs': args.epochs,
@@ -208,29 +210,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 def next_steps(folder: Path, checkpoint: Path) -> str:
     """Return commands for a shell in the present folder."""
     root = FOLDER.parents[1]
-
-    def own(path: Path | str) -> str:
-        return shlex.quote(os.path.relpath(path))
-
-    def result(name: str) -> str:
-        return shlex.quote(str(folder / name))
+    config = shlex.quote(os.path.relpath(CONFIG))
+    dump, comparison, diagnosis = (
+        shlex.quote(str(folder / name))
+        for name in ('dump', 'comparison', 'diagnosis')
+    )
 
     def tool(name: str) -> str:
-        path = root / 'tools/analysis_tools' / f'{name}.py'
-        return f'  {own(sys.executable)} {own(path)}'
+        path = root / 'tools/analysis_tools' / name
+        return shlex.join(map(os.path.relpath, (sys.executable, path)))
 
-    return '\n'.join(
-        [
-            f'  export PYTHONPATH={own(root)}',
-            f'{tool("dump_heatmaps")} --full --out {result("dump")} \\',
-            f'    {own(CONFIG)} \\',
-            f'    {shlex.quote(str(checkpoint))}',
-            f'{tool("compare_decoders")} {result("dump")} \\',
-            f'    --out {result("comparison")}',
-            f'{tool("diagnose_heatmaps")} {result("dump")} \\',
-            f'    --out {result("diagnosis")}',
-        ]
-    )
+    return f"""\
+  export PYTHONPATH={shlex.quote(os.path.relpath(root))}
+  {tool('dump_heatmaps.py')} --full --out {dump} \\
+    {config} \\
+    {shlex.quote(str(checkpoint))}
+  {tool('compare_decoders.py')} {dump} \\
+    --out {comparison}
+  {tool('diagnose_heatmaps.py')} {dump} \\
+    --out {diagnosis}"""
 
 
 if __name__ == '__main__':

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-from tqdm import trange
 
+from dark_codec.openmmlab.engine.progress import track
 from projects.quickstart.figures import draw_figure
 from projects.quickstart.figures.dataset import (
     CATEGORIES,
     check_figures,
-    coco_annotation,
-    coco_image,
+    coco_entries,
 )
 
 
@@ -65,11 +64,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     (args.out / 'images').mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for index in trange(args.num, desc='Drawing figures'):
+    for index in track(range(args.num), 'Drawing figures'):
         figure = draw_figure(args.seed, index, tuple(args.image_size))
-        images.append(coco_image(figure, index))
-        annotations.append(coco_annotation(figure, index))
-        path = args.out / images[-1]['file_name']
+        image, annotation = coco_entries(figure, index)
+        images.append(image)
+        annotations.append(annotation)
+        path = args.out / image['file_name']
         if not cv2.imwrite(str(path), figure.image):
             raise OSError(f'cannot write {path}')
     dataset = dict(

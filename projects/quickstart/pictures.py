@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,12 +20,10 @@ from dark_codec.analysis.visualization import (
     show_window,
 )
 from dark_codec.functional import input_to_heatmap
-from dark_codec.functional.encode import QUANTISERS, quantise_points
 from projects.prediction import Prediction
-from projects.quickstart.logs import read_scalars
-from projects.quickstart.quantisation_figure import draw_quantisation_errors
-from projects.quickstart.skeleton import draw_skeleton
 
+from .logs import read_curve
+from .quantisation import draw_quantisation
 from .scores import Score
 
 _GRID = (2, 5)  # rows and columns of figures
@@ -47,7 +48,7 @@ def draw_all(
     for name, figure in (
         ('predictions', draw_predictions(prediction, points[DARK])),
         ('modulation', draw_modulation(prediction, points)),
-        ('quantisation', _draw_quantisation(_in_heatmap(prediction))),
+        ('quantisation', draw_quantisation(_in_heatmap(prediction))),
         ('curve', draw_curve(training)),
     ):
         figure.savefig(folder / f'{name}.png', dpi=100)
@@ -79,13 +80,36 @@ def draw_predictions(prediction: Prediction, points: np.ndarray) -> Figure:
             continue
         draw_picture(ax, dataset.get_data_info(i)['img'])
         truth = prediction.truth[i]
-        draw_skeleton(ax, truth, links, COLORS[1], None, 'truth', '--')
-        draw_skeleton(ax, points[i], links, COLORS[0], None, 'prediction')
+        _draw_skeleton(ax, truth, links, COLORS[1], '--', 'truth')
+        _draw_skeleton(ax, points[i], links, COLORS[0], '-', 'prediction')
         ax.set_title(f'{errors[i]:.1f} px', fontsize=9)
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc='outside lower center', ncols=2)
     figure.suptitle('The first test figures, with the mean error')
     return figure
+
+
+def _draw_skeleton(
+    ax: Axes,
+    keypoints: np.ndarray,
+    links: Sequence[tuple[int, int]],
+    color: str,
+    linestyle: str,
+    label: str,
+) -> None:
+    """Draw keypoints in image px, (K, 2), and the links between them."""
+    for link in links:
+        ends = keypoints[list(link)].T
+        ax.plot(*ends, linestyle, color=color, linewidth=2)
+    dots: dict[str, Any] = dict(
+        color=color,
+        marker='o',
+        markersize=4,
+        markeredgecolor='white',
+        markeredgewidth=0.5,
+    )
+    ax.plot(*keypoints.T, linestyle='', **dots)
+    ax.plot([], [], linestyle, label=label, **dots)  # for the legend
 
 
 def draw_modulation(
@@ -134,24 +158,10 @@ def draw_modulation(
     return figure
 
 
-def _draw_quantisation(truth: np.ndarray) -> Figure:
-    """Draw the paper's Fig. 4 for keypoints in heatmap px, (I, K, 2)."""
-    points = torch.from_numpy(truth.reshape(-1, 2))
-    errors = {
-        name: np.linalg.norm(quantise_points(points, name) - points, axis=1)
-        for name in QUANTISERS
-    }
-    middle = np.abs(errors['floor'] - np.median(errors['floor'])).argmin()
-    return draw_quantisation_errors(
-        points[middle].tolist(), errors, 'test figures', 'heatmap px'
-    )
-
-
 def draw_curve(training: Path) -> Figure:
     """Draw loss and AP over a training, over all its sessions."""
-    scalars = read_scalars(training)
-    losses = scalars.training.get('loss', {})
-    precisions = scalars.validation.get('coco/AP', {})
+    losses = read_curve(training, 'loss')
+    precisions = read_curve(training, 'coco/AP')
     figure = Figure(figsize=(10, 3.6), layout='constrained')
     left, right = figure.subplots(1, 2)
     left.plot(list(losses), list(losses.values()), color=COLORS[0])

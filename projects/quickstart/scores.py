@@ -10,6 +10,7 @@ from dark_codec.analysis.bootstrap import Estimate, bootstrap_mean
 from dark_codec.analysis.decoders_by_name import BY_TITLE
 from projects.prediction import Prediction, redecode
 
+BASELINES = ('argmax', 'quarter shift')
 METRICS = {'AP': 'AP', 'AP50': 'AP .5', 'AP75': 'AP .75', 'AR': 'AR'}
 
 
@@ -60,7 +61,7 @@ def as_json(scores: dict[str, Score], name: str) -> dict[str, Any]:
         error_px=_as_mean(bootstrap_mean(scores[name].errors)),
         **{
             f'less than {other}, px': _as_mean(gain(scores, name, other))
-            for other in ('argmax', 'quarter shift')
+            for other in BASELINES
         },
     )
 

@@ -9,33 +9,24 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tqdm import tqdm
 
 from dark_codec.cli import prepare
+from dark_codec.openmmlab.engine.progress import Progress
 from projects.trainings import checkpoint, last_epoch
 
-__all__ = ['checkpoint', 'read_config', 'train']
 
+class ProgressHook(Hook):
+    """Shows the iterations of a training, and the loss of the last one.
 
-class ProgressBarHook(Hook):
-    """Shows the iterations of a training.
-
-    On the terminal, also while ``sys.stderr`` is redirected; where there is
-    none, a line every ten seconds.
+    On the terminal, also while ``sys.stderr`` is redirected.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Show the bar."""
-        stream = sys.__stderr__
-        self.bar = tqdm(
-            total=runner.max_iters,
-            initial=runner.iter,
-            desc='      ',
-            file=stream,
-            mininterval=0.2 if stream and stream.isatty() else 10,
-            bar_format='{desc}{percentage:3.0f}% {bar:30} iteration '
-            '{n_fmt} of {total_fmt}, {remaining} left{postfix}',
-        )
+        """Show the bar, from the iteration at which a training resumes."""
+        total = runner.max_iters
+        self.progress = Progress('      ', total, sys.__stderr__)
+        self.progress.update(runner.iter)
+        self.progress.start()
 
     def after_train_iter(
         self,
@@ -45,12 +36,12 @@ class ProgressBarHook(Hook):
         outputs: Any = None,
     ) -> None:
         """Advance the bar."""
-        self.bar.set_postfix(loss=f'{outputs["loss"]:.4f}', refresh=False)
-        self.bar.update()
+        loss = outputs['loss'].item()
+        self.progress.update(runner.iter + 1, f'loss {loss:.4f}')
 
     def after_train(self, runner: Runner) -> None:
         """Leave the bar as it is."""
-        self.bar.close()
+        self.progress.stop()
 
 
 def read_config(path: Path, work_dir: Path, options: dict[str, Any]) -> Config:
@@ -75,5 +66,5 @@ def train(path: Path, work_dir: Path, options: dict[str, Any]) -> None:
         cfg.load_from = str(checkpoint(work_dir, done))
     prepare(cfg, ('train', 'val'))
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(ProgressBarHook())
+    runner.register_hook(ProgressHook())
     runner.train()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from projects.quickstart.logs import read_scalars
+from projects.quickstart.logs import read_curve
 
 
 def write_log(work_dir, session, *entries, end=''):
@@ -41,15 +41,10 @@ def resumed(tmp_path):
 
 
 def test_sessions_are_joined(resumed):
-    scalars = read_scalars(resumed)
-    assert scalars.training['loss'] == {1: 8.0, 2: 6.0, 3: 5.0}
-    assert scalars.validation['coco/AP'] == {1: 0.1, 3: 0.3}
-    assert scalars.unit == 'epoch'
+    assert read_curve(resumed, 'loss') == {1: 8.0, 2: 6.0, 3: 5.0}
+    assert read_curve(resumed, 'coco/AP') == {1: 0.1, 3: 0.3}
+    assert read_curve(resumed, 'acc_pose') == {}
 
 
-def test_a_training_that_counts_iterations(tmp_path):
-    entries = [dict(loss=1.0, iter=4, step=4), {'PCK': 0.5, 'step': 4}]
-    write_log(tmp_path, 'a', *entries)
-    scalars = read_scalars(tmp_path)
-    assert scalars.unit == 'iteration'
-    assert scalars.validation['PCK'] == {4: 0.5}
+def test_no_log_is_no_curve(tmp_path):
+    assert read_curve(tmp_path, 'loss') == {}

@@ -40,8 +40,9 @@ class Progress(progress.Progress):
             progress.MofNCompleteColumn(),
             progress.TextColumn('{task.fields[note]}', markup=False),
             console=console,
-            # print above the bar, but leave a redirected stdout alone
+            # print above the bar, but leave redirected streams alone
             redirect_stdout=sys.stdout.isatty(),
+            redirect_stderr=stream is None,
             disable=not is_main_process(),
         )
         self._work = self.add_task(description, total=total, note='')

@@ -73,29 +73,23 @@ class FiguresDataset(BaseCocoStyleDataset):
 
     def _draw(self, index: int) -> dict:
         figure = draw_figure(self.seed, index, self.image_size)
-        image = coco_image(figure, index)
+        image, annotation = coco_entries(figure, index)
         image['img_path'] = image['file_name']
-        annotation = coco_annotation(figure, index)
         info = self.parse_data_info(
             dict(raw_ann_info=annotation, raw_img_info=image)
         )
         return dict(info, img=figure.image)
 
 
-def coco_image(figure: Figure, index: int) -> dict:
-    """Return the ``images`` entry of a figure; `index` counts from 0."""
+def coco_entries(figure: Figure, index: int) -> tuple[dict, dict]:
+    """Return the entries in ``images`` and ``annotations`` of a figure."""
     height, width = figure.image.shape[:2]
     number = index + 1  # COCO's tools take the id 0 for "no match"
     name = f'images/{number:06}.png'
-    return dict(id=number, file_name=name, width=width, height=height)
-
-
-def coco_annotation(figure: Figure, index: int) -> dict:
-    """Return the ``annotations`` entry of a figure."""
     keypoints = np.column_stack([figure.keypoints, figure.visibility])
-    return dict(
-        id=index + 1,
-        image_id=index + 1,
+    annotation = dict(
+        id=number,
+        image_id=number,
         category_id=CATEGORIES[0]['id'],
         keypoints=keypoints.ravel().tolist(),
         num_keypoints=len(keypoints),
@@ -103,6 +97,8 @@ def coco_annotation(figure: Figure, index: int) -> dict:
         area=figure.area,
         iscrowd=0,
     )
+    image = dict(id=number, file_name=name, width=width, height=height)
+    return image, annotation
 
 
 def check_figures(num_samples: Any, seed: Any, image_size: Any) -> None:

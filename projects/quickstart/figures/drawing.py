@@ -47,18 +47,11 @@ class Figure(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Part of a figure: the hull of discs.
+    """Part of a figure: the hull of discs."""
 
-    Attributes:
-        depth (float): The nearest part is drawn last.
-        radii (dict): Of the discs, in body heights, by the points they lie
-            at.
-        colour (np.ndarray): Blue, green, red.
-    """
-
-    depth: float
-    radii: dict[str, float]
-    colour: np.ndarray
+    depth: float  # the nearest part is drawn last
+    radii: dict[str, float]  # in body heights, by the point at the centre
+    colour: np.ndarray  # blue, green, red
 
 
 def draw_figure(seed: int, index: int, image_size: tuple[int, int]) -> Figure:
@@ -127,22 +120,21 @@ def _dress(rng: np.random.Generator, skeleton: Points) -> list[_Part]:
         for side in SIDES:
             add(colour, scale, {f'{side}_{k}': v for k, v in radii.items()})
 
+    def across(colour: np.ndarray, radii: dict[str, float]) -> None:
+        pairs = {f'{s}_{k}': v for s in SIDES for k, v in radii.items()}
+        add(colour, girth, pairs)
+
     both(trousers, girth, dict(hip=0.05, knee=0.037))
     both(shin, girth, dict(knee=0.035, ankle=0.022))
     both(shoes, girth, dict(ankle=0.024, toe=0.02))
     both(shirt, girth, dict(shoulder=0.034, elbow=0.027))
     both(sleeve, girth, dict(elbow=0.025, wrist=0.018))
     both(skin, girth, dict(wrist=0.018, hand=0.022))
-    sides = list(SIDES)
-    add(trousers, girth, {f'{s}_hip': 0.053 for s in sides})
-    add(
-        shirt,
-        girth,
-        {f'{s}_{x}': 0.04 for s in sides for x in ('shoulder', 'hip')},
-    )
+    across(trousers, dict(hip=0.053))
+    across(shirt, dict(shoulder=0.04, hip=0.04))
     if rng.random() < 0.5:
         for i in range(3):
-            add(stripe, girth, {f'{s}_stripe{i}': 0.011 for s in sides})
+            across(stripe, {f'stripe{i}': 0.011})
     add(skin, girth, dict(neck=0.034, crown=0.03))
     both(skin, head, dict(ear=0.2))
     add(skin, head, dict(crown=0.9, jaw=0.64))

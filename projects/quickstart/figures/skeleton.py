@@ -80,13 +80,8 @@ def _rotation(axis: str, degrees: float) -> np.ndarray:
 def _direction(side: str, outwards: float, forwards: float) -> np.ndarray:
     """Unit vector of a limb that hangs down at 0, 0; degrees."""
     out, ahead = np.radians(outwards), np.radians(forwards)
-    return np.array(
-        [
-            SIDES[side] * np.sin(out),
-            np.cos(out) * np.cos(ahead),
-            -np.cos(out) * np.sin(ahead),
-        ]
-    )
+    across, down = SIDES[side] * np.sin(out), np.cos(out)
+    return np.array([across, down * np.cos(ahead), -down * np.sin(ahead)])
 
 
 def _arm(

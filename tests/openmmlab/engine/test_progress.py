@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 
 import pytest
 
@@ -38,6 +39,16 @@ def test_a_terminal_gets_a_bar():
         shown.update(4, total=8)
     text = re.sub(r'\x1b\[[\d;?]*[A-Za-z]', '', terminal.getvalue())
     assert '4/8' in text and '━' in text
+
+
+def test_a_bar_elsewhere_leaves_redirected_streams_alone(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, 'stderr', log)
+    terminal = Terminal()
+    with Progress('Training', 4, terminal):
+        print('a warning', file=sys.stderr)
+    assert log.getvalue() == 'a warning\n'
+    assert 'a warning' not in terminal.getvalue()
 
 
 def test_a_note_and_an_unknown_length():

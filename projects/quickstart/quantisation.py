@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,27 +13,25 @@ from dark_codec.analysis.visualization import COLORS, MARKERS
 from dark_codec.functional.encode import QUANTISERS, quantise_points
 
 
-def draw_quantisation_errors(
-    point: Sequence[float],
-    errors: dict[str, np.ndarray],
-    what: str,
-    unit: str,
-) -> Figure:
+def draw_quantisation(truth: np.ndarray) -> Figure:
     """Draw one quantised keypoint (the paper's Fig. 4), and all errors.
 
     Args:
-        point (Sequence[float]): The keypoint (x, y), heatmap px.
-        errors (dict[str, np.ndarray]): Distances of all keypoints, by
-            quantiser.
-        what (str): What the keypoints are on, for the title.
-        unit (str): Of the errors.
+        truth (np.ndarray): The true keypoints in heatmap px, (I, K, 2).
 
     Returns:
-        Figure: Two columns.
+        Figure: Two columns: the keypoint with the median error of ``floor``,
+        and a histogram.
     """
+    points = torch.from_numpy(truth.reshape(-1, 2))
+    errors = {
+        name: np.linalg.norm(quantise_points(points, name) - points, axis=1)
+        for name in QUANTISERS
+    }
+    middle = np.abs(errors['floor'] - np.median(errors['floor'])).argmin()
     figure = Figure(figsize=(11, 4.8), layout='constrained')
     one, every = figure.subplots(1, 2)
-    _draw_point(one, point)
+    _draw_point(one, points[middle])
     one.legend(loc='upper left', bbox_to_anchor=(0, -0.12), ncols=2)
     one.set_title('The keypoint with the median error of floor')
     bins = np.linspace(0, max(map(np.max, errors.values())), 40)
@@ -52,20 +49,19 @@ def draw_quantisation_errors(
             label=f'{name}: mean {values.mean():.2f} px',
         )
     every.axvline(0, color='black', linewidth=2, label='unbiased: 0 px')
-    count = len(next(iter(errors.values())))
-    every.set_title(f'All {count} keypoints of the {what}')
-    every.set_xlabel(f'quantisation error ({unit})')
+    every.set_title(f'All {len(points)} keypoints of the test figures')
+    every.set_xlabel('quantisation error (heatmap px)')
     every.set_ylabel('density (1 / px)')
     every.legend()
     return figure
 
 
-def _draw_point(ax: Axes, point: Sequence[float]) -> None:
+def _draw_point(ax: Axes, point: torch.Tensor) -> None:
     """Draw the pixels to which the quantisers move a point, heatmap px."""
-    x, y = point
+    x, y = point.tolist()
     left, top = np.floor(x), np.floor(y)
     for i, name in enumerate(QUANTISERS):
-        to_x, to_y = quantise_points(torch.tensor(point), name).tolist()
+        to_x, to_y = quantise_points(point, name).tolist()
         error = math.hypot(to_x - x, to_y - y)
         ax.annotate(
             '',
