@@ -14,8 +14,6 @@ import torch
 from mmengine.device import get_device
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
-from rich.console import Console
-from rich.progress import track
 
 from dark_codec.cli import (
     UserError,
@@ -26,6 +24,7 @@ from dark_codec.cli import (
     run_tool,
 )
 from dark_codec.openmmlab.engine import warn_of_another_codec
+from dark_codec.openmmlab.engine.progress import Progress
 from projects.topdown_demo.inputs import (
     Frame,
     camera_frames,
@@ -157,14 +156,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     results = Results(args.out, estimate.metainfo, estimate.score_type)
     try:
-        for frame in track(
-            read_frames(files, results.skip),
-            'Estimating',
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        ):
-            people = estimate(frame.image, find_people(frame))
-            results.add(frame, people, draw(frame.image, people))
+        with Progress('Estimating') as progress:
+            for frame in read_frames(files, results.skip):
+                people = estimate(frame.image, find_people(frame))
+                results.add(frame, people, draw(frame.image, people))
+                progress.advance()
     finally:
         # also after an interruption
         results.close()

@@ -8,14 +8,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
-from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
-from mmpose.apis import inference_topdown
-from mmpose.apis.inference import dataset_meta_from_config
+from mmpose.apis import inference_topdown, init_model
 from mmpose.evaluation.functional import nms
-from mmpose.models import build_pose_estimator
 from mmpose.structures import PoseDataSample
 from mmpose.utils import adapt_mmdet_pipeline
 from mmpose.visualization import PoseLocalVisualizer
@@ -23,6 +19,7 @@ from mmpose.visualization import PoseLocalVisualizer
 from dark_codec import DARKCodec, HeatmapHeight
 from dark_codec.cli import UserError
 from dark_codec.functional import scale_covariance
+from dark_codec.openmmlab.engine.weights import load_weights
 
 _SKY_BLUE = 233, 180, 86  # of Okabe and Ito; blue, green, red
 
@@ -89,24 +86,20 @@ class PoseEstimator:
         test_cfg = cfg.model.get('test_cfg') or {}
         test_cfg = dict(test_cfg, output_heatmaps=covariance or heatmap)
         cfg.model.test_cfg = test_cfg
-        model = revert_sync_batchnorm(build_pose_estimator(cfg.model))
-        self.codec = model.head.decoder
+        self.model = init_model(cfg, device=device)
+        self.codec = self.model.head.decoder
         # of codecs without a choice of scores, too
         scores = getattr(self.codec, 'scores', HeatmapHeight())
         self.score_type = type(scores).__name__
         if covariance or heatmap:
             self._check_codec()
         try:
-            loaded = load_checkpoint(model, checkpoint, 'cpu', strict=True)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise UserError(
-                f'the weights {checkpoint} do not fit the config: {reason}'
-            ) from error
+            loaded = load_weights(self.model, checkpoint)
+        except (OSError, ValueError) as error:
+            raise UserError(str(error)) from error
         meta = loaded.get('meta', {}).get('dataset_meta')
-        self.metainfo = meta or dataset_meta_from_config(cfg)
-        model.cfg, model.dataset_meta = cfg, self.metainfo
-        self.model = model.to(device).eval()
+        self.metainfo = meta or self.model.dataset_meta
+        self.model.dataset_meta = self.metainfo
 
     def _check_codec(self) -> None:
         if not isinstance(self.codec, DARKCodec):
@@ -135,8 +128,8 @@ class PoseEstimator:
             InstanceData: MMPose's ``pred_instances``, in the order of the
             boxes. If asked for, also ``covariances`` in image px^2,
             (N, K, 2, 2), not finite where unknown; ``heatmaps``, the maximum
-            over the keypoints, (N, H, W); and ``corners``, where their outer
-            corners lie in image px, (N, 2, 2).
+            over the keypoints, (N, H, W); and ``to_image``, the affine maps
+            from their px to image px, (N, 2, 3).
         """
         if not len(boxes):
             # MMPose would take the whole image for one person
@@ -163,16 +156,16 @@ class PoseEstimator:
         if self.heatmap:
             maps = [s.pred_fields.heatmaps.amax(0).cpu() for s in samples]
             people.heatmaps = np.stack(maps)
-            people.corners = np.stack([self._corners(s) for s in samples])
+            people.to_image = np.stack([self._to_image(s) for s in samples])
         return people
 
-    def _corners(self, sample: PoseDataSample) -> np.ndarray:
-        width, height = self.codec.heatmap_size
-        corners = torch.tensor([[-0.5, -0.5], [width - 0.5, height - 0.5]])
-        corners = self.codec.to_input(corners).numpy()
+    def _to_image(self, sample: PoseDataSample) -> np.ndarray:
+        points = self.codec.to_input(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
         # as MMPose's estimator does with keypoints
         scale = sample.input_scale / np.array(sample.input_size)
-        return corners * scale + sample.input_center - sample.input_scale / 2
+        corner = sample.input_center - sample.input_scale / 2
+        origin, one = points.numpy() * scale + corner
+        return np.column_stack([np.diag(one - origin), origin])
 
 
 class PoseArtist:
@@ -201,14 +194,11 @@ class PoseArtist:
         """
         self.visualizer.radius = max(3, max(image.shape) // 120)
         self.visualizer.line_width = width = max(2, max(image.shape) // 320)
-        drawn = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        for heatmap, corners in zip(
-            people.get('heatmaps', []), people.get('corners', [])
-        ):
-            _overlay_heatmap(drawn, heatmap, corners)
+        if 'heatmaps' in people:
+            image = _overlay_heatmaps(image, people)
         drawn = self.visualizer.add_datasample(
             'poses',
-            drawn,
+            cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
             PoseDataSample(pred_instances=people),
             draw_gt=False,
             draw_bbox=True,
@@ -256,31 +246,17 @@ def _draw_ellipse(
         cv2.ellipse(image, ellipse, _SKY_BLUE, width, cv2.LINE_AA)
 
 
-def _overlay_heatmap(
-    image: np.ndarray, heatmap: np.ndarray, corners: np.ndarray
-) -> None:
-    """Lay a heatmap over an image in place, transparent where it is 0.
+def _overlay_heatmaps(image: np.ndarray, people: InstanceData) -> np.ndarray:
+    """Return an image under heatmaps, which are transparent where they are 0.
 
-    Args:
-        image (np.ndarray): Red, green, blue, (h, w, 3), uint8.
-        heatmap (np.ndarray): (H, W); 1, the peak of the training targets,
-            is drawn most opaque.
-        corners (np.ndarray): The points (-0.5, -0.5) and (W - 0.5, H - 0.5)
-            in image px, (2, 2).
+    1, the peak of the training targets, is drawn most opaque.
     """
-    first, last = np.clip(corners.round(), 0, image.shape[1::-1]).astype(int)
-    if (last <= first).any():
-        return
-    scale = (corners[1] - corners[0]) / heatmap.shape[::-1]
-    offset = corners[0] + scale / 2 - first
-    values = cv2.warpAffine(
-        np.clip(heatmap, 0, 1).astype(np.float32),
-        np.column_stack([np.diag(scale), offset]),
-        tuple(last - first),
-    )
+    values = np.zeros(image.shape[:2], np.float32)
+    for heatmap, to_image in zip(people.heatmaps, people.to_image):
+        heatmap = np.clip(heatmap, 0, 1).astype(np.float32)
+        shown = cv2.warpAffine(heatmap, to_image, values.shape[::-1])
+        np.maximum(values, shown, out=values)
     colours = (255 * values).astype(np.uint8)
     colours = cv2.applyColorMap(colours, cv2.COLORMAP_INFERNO)
-    colours = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
-    opacity = 0.7 * values
-    part = image[first[1] : last[1], first[0] : last[0]]
-    part[:] = cv2.blendLinear(part.copy(), colours, 1 - opacity, opacity)
+    values *= 0.7
+    return cv2.blendLinear(image, colours, 1 - values, values)

@@ -61,28 +61,16 @@ class Results:
         if frame.rate:
             self._write_frame(frame, drawn)
         else:
-            self._write_picture(frame.path, drawn)
+            picture = cv2.imencode('.jpg', drawn)[1].tobytes()
+            _write(picture, self.pictures / f'{frame.path.stem}.jpg')
         images, annotations = self.coco['images'], self.coco['annotations']
         height, width = drawn.shape[:2]
-        images.append(
-            dict(
-                id=len(images) + 1,
-                file_name=frame.name,
-                width=width,
-                height=height,
-            )
-        )
+        number = len(images) + 1
+        size = dict(width=width, height=height)
+        images.append(dict(id=number, file_name=frame.name, **size))
         for person in people:
-            ids = dict(id=len(annotations) + 1, image_id=len(images))
+            ids = dict(id=len(annotations) + 1, image_id=number)
             annotations.append(dict(_annotation(person), **ids))
-
-    def _write_picture(self, path: Path, drawn: np.ndarray) -> None:
-        target = self.pictures / f'{path.stem}.jpg'
-        try:
-            target.write_bytes(cv2.imencode('.jpg', drawn)[1].tobytes())
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise UserError(f'cannot write {target}: {error}') from error
 
     def _write_frame(self, frame: Frame, drawn: np.ndarray) -> None:
         target = self.pictures / f'{frame.path.stem}.mp4'
@@ -115,9 +103,7 @@ class Results:
         """Write the poses of all frames so far, and finish a video."""
         text = json.dumps(self.coco, allow_nan=False)
         try:
-            AtomicLocalBackend().put_text(text, self.json)
-        except OSError as error:
-            raise UserError(f'cannot write {self.json}: {error}') from error
+            _write(text.encode(), self.json)
         finally:
             self._end_video()
 
@@ -133,6 +119,13 @@ class Results:
             f'Images: {len(self.coco["images"])}, people: {len(people)}\n'
             f'Pictures: {self.pictures}'
         )
+
+
+def _write(content: bytes, path: Path) -> None:
+    try:
+        AtomicLocalBackend().put(content, path)
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error}') from error
 
 
 def _annotation(person: InstanceData) -> dict:

@@ -401,18 +401,18 @@ def test_ellipses_have_one_standard_deviation(metainfo):
         assert (drawn == plain).all()
 
 
-def test_heatmaps_lie_where_their_corners_say(metainfo):
+def test_heatmaps_lie_where_they_were_predicted(metainfo):
     image = np.full((100, 120, 3), 128, np.uint8)
     heatmaps = np.zeros((1, 8, 6))
     heatmaps[0, 5, 2] = 1
-    corners = np.array([[[-20.0, 10.0], [40.0, 90.0]]])  # 10 px each
-    where = dict(heatmaps=heatmaps, corners=corners)
+    to_image = np.array([[[10.0, 0.0, -15.0], [0.0, 10.0, 15.0]]])
+    where = dict(heatmaps=heatmaps, to_image=to_image)
     draw = PoseArtist(metainfo, 2.0, 'HeatmapHeight')
     drawn = draw(image, someone(metainfo, (0, 0), **where)).astype(int)
     changes = np.abs(drawn - draw(image, someone(metainfo, (0, 0)))).sum(2)
     rows, columns = np.nonzero(changes > 0.5 * changes.max())
-    assert rows.mean() == pytest.approx(10 + 5.5 * 10 - 0.5, abs=0.6)
-    assert columns.mean() == pytest.approx(-20 + 2.5 * 10 - 0.5, abs=0.6)
+    assert rows.mean() == pytest.approx(10 * 5 + 15, abs=0.6)
+    assert columns.mean() == pytest.approx(10 * 2 - 15, abs=0.6)
     assert changes[:, 45:].max() == 0
 
 
@@ -430,9 +430,9 @@ def test_the_label_says_what_the_scores_are(metainfo):
 def test_heatmaps_over_large_photographs(metainfo):
     """It took 6.9 GB, when matplotlib drew it."""
     image = np.zeros((6000, 8000, 3), np.uint8)
-    corners = np.array([[[-100.0, -100.0], [8100.0, 6100.0]]])
+    to_image = np.array([[[342.0, 0.0, 71.0], [0.0, 194.0, -3.0]]])
     heatmaps = np.ones((1, 32, 24))
-    people = someone(metainfo, (9, 9), heatmaps=heatmaps, corners=corners)
+    people = someone(metainfo, (9, 9), heatmaps=heatmaps, to_image=to_image)
     tracemalloc.start()
     try:
         drawn = PoseArtist(metainfo, 0.3, 'HeatmapHeight')(image, people)
@@ -487,7 +487,7 @@ def test_weights_of_another_network(tmp_path, capsys):
         '--cfg-options',
         'model.head.out_channels=17',
     )
-    assert f'the weights {WEIGHTS} do not fit the config' in line
+    assert f'the checkpoint {WEIGHTS} does not fit the config' in line
     assert 'size mismatch for head.final_layer' in line
     line = refused(
         capsys,
