@@ -25,6 +25,7 @@ from dark_codec.cli import (
 )
 from dark_codec.openmmlab.engine import warn_of_another_codec
 from dark_codec.openmmlab.engine.progress import Progress
+from projects.topdown_demo.drawing import PoseArtist
 from projects.topdown_demo.inputs import (
     Frame,
     camera_frames,
@@ -32,11 +33,7 @@ from projects.topdown_demo.inputs import (
     read_boxes,
     read_frames,
 )
-from projects.topdown_demo.poses import (
-    PoseArtist,
-    PoseEstimator,
-    person_detector,
-)
+from projects.topdown_demo.poses import PoseEstimator, person_detector
 from projects.topdown_demo.results import Results
 
 _NET = ('CONFIG', 'CHECKPOINT')

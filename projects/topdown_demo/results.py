@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 
-from dark_codec.cli import UserError
+from dark_codec.cli import UserError, check_folder
 from dark_codec.openmmlab.engine import AtomicLocalBackend
 from projects.topdown_demo.inputs import Frame
 
@@ -27,10 +27,7 @@ class Results:
     def __init__(self, out: Path, metainfo: dict, score_type: str) -> None:
         self.pictures = out / 'visualizations'
         self.json = out / 'predictions.json'
-        try:
-            self.pictures.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f'--out {out}: {error}') from error
+        check_folder('--out', str(out), str(self.pictures))
         names = metainfo['keypoint_id2name']
         links = np.array(metainfo['skeleton_links'], int).reshape(-1, 2)
         category = dict(

@@ -22,8 +22,8 @@ from tiny_run import environment, write_config
 from dark_codec.cli import UserError, run_tool
 from projects.topdown_demo import __main__ as demo
 from projects.topdown_demo import inputs
+from projects.topdown_demo.drawing import PoseArtist
 from projects.topdown_demo.inputs import find_files, read_boxes, read_frames
-from projects.topdown_demo.poses import PoseArtist
 
 HERE = ROOT / 'projects/topdown_demo'
 PERSON = HERE / 'images/person.jpg'
