@@ -16,6 +16,7 @@ from dark_codec import (
 )
 
 INF, NAN = math.inf, math.nan
+BACKENDS = ['reference', 'numba', 'interpreted', 'gpu']
 
 
 def taylor(sigma=1.0, covariance=False, **modulation):

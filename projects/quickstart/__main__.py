@@ -171,11 +171,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         flush=True,
     )
     with printing_to(log):  # imports take seconds, and warn
+        import torch
+
         from dark_codec.openmmlab.engine import interruptible
 
         from .evaluation import evaluate
         from .training import train
 
+    # The data loader's worker has a core of its own: threads that have to wait
+    # for one that shares it take twice as long.
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
     options = {
         'train_cfg.max_epochs': args.epochs,
         'train_dataloader.dataset.num_samples': args.figures,

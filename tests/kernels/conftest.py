@@ -6,7 +6,7 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from kernel_cases import decode_by
+from kernel_cases import BACKENDS, decode_by
 
 from dark_codec import kernels
 
@@ -61,7 +61,7 @@ def interpreter():
         yield pool
 
 
-@pytest.fixture(params=['reference', 'numba', 'interpreted', 'gpu'])
+@pytest.fixture(params=BACKENDS)
 def backend(request):
     if request.param == 'numba':
         _or_skip('numba')

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import (
+    BACKENDS,
     DECODERS,
     FEW,
     INF,
@@ -42,6 +43,19 @@ WIDE = [
     GaussianFitDecoder(2.0, covariance=True),
     GaussianFitDecoder(4.5, covariance=True),
 ]
+# the interpreter, which is slow, decodes a few
+in_every_dtype = pytest.mark.parametrize(
+    'backend, decoder, dtype',
+    [
+        pytest.param(backend, decoder, dtype, id=f'{backend}-{name}-{dtype}')
+        for backend in BACKENDS
+        for name, decoder in DECODERS.items()
+        for dtype in DTYPES
+        if backend != 'interpreted'
+        or (decoder in FEW and dtype is torch.float32)
+    ],
+    indirect=['backend'],
+)
 
 
 def check(backend, decoder, maps, at_least=1.0):
@@ -75,10 +89,12 @@ def test_kinds_of_maps(backend, decoder, rng):
         assert found[:, 3].mean() > least
 
 
+# test_sizes_of_kernels has what the interpreter decodes
+@pytest.mark.parametrize(
+    'backend', ['reference', 'numba', 'gpu'], indirect=True
+)
 @pytest.mark.parametrize('decoder', WIDE, ids=lambda d: str(d.recipe)[:30])
 def test_wide_kernels(backend, decoder, rng):
-    if backend.slow:
-        pytest.skip('test_sizes_of_kernels has what the interpreter decodes')
     for size in ((48, 64), (41, 33), (90, 7), (72, 96)):
         x = rng.uniform(-0.5, size[0] - 0.5, 60)
         y = rng.uniform(-0.5, size[1] - 0.5, 60)
@@ -87,11 +103,8 @@ def test_wide_kernels(backend, decoder, rng):
         check(backend, decoder, torch.tensor(maps)[:, None].float(), 0.95)
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@every_decoder
+@in_every_dtype
 def test_real_heatmaps(backend, decoder, dtype, real_heatmaps):
-    if backend.slow and (dtype is not torch.float32 or decoder not in FEW):
-        pytest.skip('the interpreter is slow')
     maps = torch.from_numpy(real_heatmaps[:20]).to(dtype)
     if backend.slow:
         maps = maps[:1, 3:5]
@@ -122,12 +135,9 @@ def test_large_maps(backend, rng):
         check(backend, decoder, backend.few(maps, 1), 0.7)
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@every_decoder
+@in_every_dtype
 def test_bad_maps(backend, decoder, dtype):
     """None costs another map anything: the first and last are refined."""
-    if backend.slow and (dtype is not torch.float32 or decoder not in FEW):
-        pytest.skip('the interpreter is slow')
     maps = bad_maps().to(dtype)
     found = check(backend, decoder, maps, 0.5)
     assert torch.equal(found[0], found[-1]) and found[0, 3] == 1
@@ -285,9 +295,11 @@ def test_no_maps(backend, shape):
         assert table.shape == (0, columns)
 
 
+# the reference meets an error of torch
+@pytest.mark.parametrize(
+    'backend', ['numba', 'interpreted', 'gpu'], indirect=True
+)
 def test_no_pixels(backend):
-    if backend.name == 'reference':
-        pytest.skip('an error of torch')
     with pytest.raises(ValueError, match='must have pixels'):
         backend.decode(ArgmaxDecoder(), torch.zeros(1, 2, 0, 4))
 
