@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from dark_codec.cli import UserError
+from dark_codec.dumps.run import hash_checkpoint
 from dark_codec.openmmlab.engine.progress import Progress, track
 
 _BLOCK = 1 << 20
+_LARGE = 32 << 20  # bytes: its progress is shown
 _SECONDS = 60  # without an answer
 _AT_A_TIME = 8  # small files
 # OpenMMLab's names hold the first digits of the file's SHA-256
@@ -83,16 +85,20 @@ def fetch_all(files: Iterable[tuple[str, Path]], description: str) -> None:
 
 def _receive(url: str, part: Path) -> None:
     there = part.stat().st_size if part.exists() else 0
-    total = size_of(url)
-    if there and there == total:
+    if there and there == size_of(url):
         return  # whole, and not renamed
     headers = {'Range': f'bytes={there}-'} if there else {}
     with _open(Request(url, headers=headers)) as answer:
         resumed = answer.status == 206
         done = there if resumed else 0
-        shown = Progress(part.stem, total or None) if total > _BLOCK else None
+        length = answer.headers.get('Content-Length')
+        total = done + int(length) if length else 0
+        shown = Progress(part.stem, total) if total > _LARGE else None
         try:
-            with part.open('ab' if resumed else 'wb') as file:
+            with (
+                shown or nullcontext(),
+                part.open('ab' if resumed else 'wb') as file,
+            ):
                 while block := answer.read(_BLOCK):
                     done += file.write(block)
                     if shown is not None:
@@ -123,13 +129,10 @@ def _check(url: str, path: Path) -> None:
     expected = _HASH.search(url)
     if expected is None:
         return
-    with path.open('rb') as file:
-        digest = hashlib.sha256()
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    if not digest.hexdigest().startswith(expected[1]):
+    found = hash_checkpoint(str(path))
+    if not found.startswith(expected[1]):
         path.unlink()
         raise UserError(
             f'{path} has another SHA-256 than its name says '
-            f'({digest.hexdigest()[:8]}): removed, start again to fetch it'
+            f'({found[:8]}): removed, start again to fetch it'
         )

@@ -10,11 +10,10 @@ from dark_codec.analysis.comparison import (
     intervals,
     score_decoding,
 )
-from dark_codec.analysis.decoders_by_name import SHORT
+from dark_codec.analysis.decoders_by_name import DEFAULTS, SHORT
 from dark_codec.analysis.report import markdown
 from dark_codec.dumps.reader import HeatmapDump
 
-DECODERS = ('argmax', 'shift', 'taylor', 'dark-max', 'fit')
 SCORED = ('dark-max', 'fit')  # by expected OKS as well
 # by their names in metafiles
 METRICS = {'AP': 'coco/AP', 'AP@0.75': 'coco/AP .75', 'AR': 'coco/AR'}
@@ -33,7 +32,7 @@ def measure(dump: HeatmapDump, own: str, draws: int) -> list[dict[str, Any]]:
         list[dict]: Rows with ``decoder``, ``scores``, ``metrics`` and, of
         AP, ``interval`` and ``difference`` as (value, low, high).
     """
-    names = sorted(DECODERS, key=lambda name: name != own)
+    names = sorted(DEFAULTS['patch'], key=lambda name: name != own)
     sigmas = [float(s) for s in dump.info.dataset_meta['sigmas']]
     oks = dict(type='ExpectedOKS', sigmas=sigmas)
     codecs = {

@@ -62,7 +62,7 @@ class Server(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(site, monkeypatch):
+def server(site):
     folder, _ = site
     handler = type('OfOneTest', (Server,), dict(sent=[], cut={}, size={}))
     address = ('127.0.0.1', free_port())
@@ -156,7 +156,6 @@ def test_from_nothing_to_the_table(site, server, arguments, capsys):
         assert rows[0]['interval']['value'] == rows[0]['metrics']['AP']
         assert record['networks'][name]['published']['AP'] == 0.5
     assert ' - 0.500 = ' in page and ' - 0.625 = ' in page
-    # only the score of a keypoint differs, and what it ranks
     dump = HeatmapDump('work_dirs/coco/dumps/plain_flip')
     assert dump.info.flip_test and len(dump) == IMAGES
     # all is there: nothing is fetched or predicted
@@ -215,6 +214,14 @@ def test_no_network(arguments):
         main([*arguments, dead])
 
 
+def test_progress_of_a_large_file(site, server, tmp_path, capsys):
+    (site[0] / 'large.bin').write_bytes(bytes(40 << 20))
+    fetch(f'{server.url}/large.bin', tmp_path / 'large.bin')
+    assert (tmp_path / 'large.bin').stat().st_size == 40 << 20
+    assert f'large.bin {40 << 20}/{40 << 20}' in capsys.readouterr().err
+    assert [method for method, _, _ in server.sent] == ['GET']
+
+
 def test_not_there(site, server, tmp_path):
     with pytest.raises(UserError, match='404'):
         fetch(f'{server.url}/nothing.pth', tmp_path / 'nothing.pth')
@@ -228,7 +235,7 @@ def test_full_disk(site, server, arguments):
     assert all(method == 'HEAD' for method, _, _ in server.sent)
 
 
-def test_damaged_archive(site, server, arguments, monkeypatch):
+def test_damaged_archive(server, arguments):
     archive = Path('data/coco') / Path(ANNOTATIONS).name
     archive.parent.mkdir(parents=True)
     archive.write_bytes(b'no archive')
