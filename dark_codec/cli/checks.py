@@ -34,10 +34,11 @@ def check_run(cfg: Config, loops: Sequence[str]) -> None:
     problem = describe_bad_metainfo(cfg, loops)
     if problem:
         raise UserError(problem)
-    missing = missing_paths(_pretrained(cfg.get('model'), 'model'))
-    if missing and 'train' in loops:
-        head = 'these weights are missing:'
-        raise UserError(_list_weights(head, missing))
+    if 'train' in loops:
+        missing = missing_paths(_pretrained(cfg.get('model'), 'model'))
+        if missing:
+            head = 'these weights are missing:'
+            raise UserError(_list_weights(head, missing))
     if cfg.get('work_dir') is not None:  # drawing tools have none
         check_folder('--work-dir', cfg.work_dir)
     hook = cfg.get('default_hooks', {}).get('visualization') or {}
