@@ -1,8 +1,7 @@
-"""Real heatmaps, and other data that several projects read."""
+"""Real heatmaps, which several projects read."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -16,12 +15,6 @@ REAL_HEATMAPS = (
     Path(__file__).resolve().parents[1] / 'tests/data/real_heatmaps.npz'
 )
 _KEYS = ('heatmaps', 'heatmaps_flip', 'gt', 'torso')
-
-
-def samples_folder() -> Path | None:
-    """MMPose's sample photographs, below the folder DARK_CODEC_DATA."""
-    folder = Path(os.environ.get('DARK_CODEC_DATA', 'data'), 'mmpose_samples')
-    return folder if folder.is_dir() else None
 
 
 class Maps(NamedTuple):

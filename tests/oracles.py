@@ -9,7 +9,6 @@ kernel) follows DESIGN. All coordinates are heatmap px unless said otherwise.
 import math
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from scipy.signal import convolve2d
 
@@ -95,10 +94,6 @@ def gaussian_taps(sigma):
     taps = [math.exp(-(t**2) / (2 * sigma**2)) for t in range(-radius, 0)]
     taps = np.array([*taps, 1.0, *taps[::-1]])
     return taps / taps.sum()
-
-
-def opencv_taps(kernel_size):
-    return cv2.getGaussianKernel(kernel_size, 0)[:, 0]
 
 
 @lru_cache
