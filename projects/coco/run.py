@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
 from dark_codec.analysis.machine import describe_run
 from dark_codec.analysis.report import write_report
 from dark_codec.cli import UserError, prepare
-from dark_codec.dumps.format import DumpError
+from dark_codec.dumps.format import DumpError, DumpInfo
 from dark_codec.dumps.reader import HeatmapDump
 from dark_codec.dumps.run import dump_heatmaps, hash_config, plan_dump
+from dark_codec.dumps.writer import check_folder, missing_shards
 from projects.coco.download import check_room, fetch, fetch_all, size_of
 from projects.coco.networks import (
     ANNOTATIONS,
@@ -86,6 +88,16 @@ def _weights(args: argparse.Namespace, network: Network) -> Path:
     return args.weights / Path(urlsplit(network.weights).path).name
 
 
+class Run(NamedTuple):
+    """A network that is tested with or without flip test, and its dump."""
+
+    network: Network
+    flip: bool
+    cfg: Config
+    folder: Path
+    info: DumpInfo
+
+
 def predict(
     args: argparse.Namespace, networks: list[Network], people: People
 ) -> dict[str, dict[bool, Path]]:
@@ -98,32 +110,59 @@ def predict(
     Raises:
         UserError: If a folder holds a dump of other images.
     """
-    runs = [(n, flip) for n in networks for flip in PASSES]
-    images = args.data / 'val2017'
-    if is_main_process():
-        configs = [make_config(n, people, images, False) for n in networks]
-        seconds = sum(map(seconds_per_person, configs)) * sum(PASSES.values())
-        minutes = seconds * people.number / get_world_size() / 60
-        print(
-            f'{people.number} people in {len(people.images)} images: about '
-            f'{minutes:.0f} minutes for the layers of {len(networks)} '
-            'networks, if images are read as fast'
-        )
+    runs = [
+        _plan(args, network, people, flip)
+        for network in networks
+        for flip in PASSES
+    ]
+    try:
+        for run in runs:
+            check_folder(run.folder, run.info)
+        if is_main_process():
+            _print_estimate(runs, people)
+        for run in runs:
+            dump_heatmaps(run.cfg, run.folder, run.info)
+    except DumpError as error:
+        raise UserError(str(error)) from error
     dumps: dict[str, dict[bool, Path]] = {n.name: {} for n in networks}
-    for network, flip in runs:
-        name = f'{network.name}{"_flip" if flip else ""}'
-        cfg = make_config(network, people, images, flip)
-        cfg.load_from = str(_weights(args, network))
-        cfg.launcher = args.launcher
-        cfg.work_dir = str(args.out / 'logs' / name)
-        config_hash = hash_config(cfg)
-        prepare(cfg, ('test',))
-        dumps[network.name][flip] = folder = args.out / 'dumps' / name
-        try:
-            dump_heatmaps(cfg, folder, plan_dump(cfg, config_hash))
-        except DumpError as error:
-            raise UserError(str(error)) from error
+    for run in runs:
+        dumps[run.network.name][run.flip] = run.folder
     return dumps
+
+
+def _plan(
+    args: argparse.Namespace, network: Network, people: People, flip: bool
+) -> Run:
+    name = f'{network.name}{"_flip" if flip else ""}'
+    cfg = make_config(network, people, args.data / 'val2017', flip)
+    cfg.load_from = str(_weights(args, network))
+    cfg.launcher = args.launcher
+    cfg.work_dir = str(args.out / 'logs' / name)
+    config_hash = hash_config(cfg)
+    prepare(cfg, ('test',))
+    info = plan_dump(cfg, config_hash)
+    return Run(network, flip, cfg, args.out / 'dumps' / name, info)
+
+
+def _print_estimate(runs: list[Run], people: People) -> None:
+    """Say how long the runs take whose dumps are not complete."""
+    passes: dict[str, int] = {}
+    configs: dict[str, Config] = {}
+    for run in runs:
+        name = run.network.name
+        if missing_shards(run.folder, run.info):
+            passes[name] = passes.get(name, 0) + PASSES[run.flip]
+            configs[name] = run.cfg
+    if not passes:
+        return
+    seconds = people.number * sum(
+        passes[name] * seconds_per_person(cfg) for name, cfg in configs.items()
+    )
+    print(
+        f'{people.number} people in {len(people.images)} images: about '
+        f'{seconds / get_world_size() / 60:.0f} minutes for the layers of '
+        f'{len(passes)} networks, if images are read as fast'
+    )
 
 
 def report(

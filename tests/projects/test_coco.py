@@ -163,6 +163,7 @@ def test_from_nothing_to_the_table(site, server, arguments, capsys):
     before = {p: p.stat().st_mtime_ns for p in Path('.').rglob('shard_*')}
     main(arguments)
     assert not server.sent
+    assert 'minutes' not in capsys.readouterr().out
     after = {p: p.stat().st_mtime_ns for p in Path('.').rglob('shard_*')}
     assert after == before
 
