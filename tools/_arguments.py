@@ -1,4 +1,4 @@
-"""Arguments that train.py and test.py share, as MMPose's tools have them.
+"""Arguments that tools share, as MMPose's tools have them.
 
 Nothing but argparse is imported: ``--help`` and typing errors answer at once.
 """
@@ -36,13 +36,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for logs, checkpoints and results '
         '(default: work_dir of the config, else work_dirs/<config name>)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config; lists as '
-        'key="[a,b]" or key=a,b, without blanks',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -51,3 +45,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch of torch 1 passes it with an underscore
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, parsed by :func:`dark_codec.cli.read_config`."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config; lists as '
+        'key="[a,b]" or key=a,b, without blanks',
+    )

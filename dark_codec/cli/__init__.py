@@ -1,7 +1,6 @@
 """Parts of the tools: arguments, user errors, checks before a run."""
 
 from .. import openmmlab  # noqa: F401  says what is missing
-from .arguments import add_cfg_options
 from .checks import (
     check_checkpoint,
     check_folder,
@@ -21,7 +20,6 @@ from .tool import run_tool
 
 __all__ = [
     'UserError',
-    'add_cfg_options',
     'carry_codec',
     'check_annotations',
     'check_checkpoint',

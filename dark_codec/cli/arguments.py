@@ -9,20 +9,6 @@ from mmengine.config import DictAction
 from .errors import UserError
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``, as MMPose's tools have it.
-
-    What it gives is parsed by :func:`parse_cfg_options`.
-    """
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config; lists as '
-        'key="[a,b]" or key=a,b, without blanks',
-    )
-
-
 def parse_cfg_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Parse the values of ``--cfg-options``, as MMEngine's action does.
 

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 
 from dark_codec.analysis.machine import devices
-from dark_codec.cli import add_cfg_options, run_tool
-from tools._arguments import add_run_arguments
+from dark_codec.cli import run_tool
+from tools._arguments import add_cfg_options, add_run_arguments
 
 COMMANDS = dict(
     codec='decoding and encoding beside MMPose',

@@ -17,7 +17,6 @@ from mmengine.registry import init_default_scope
 
 from dark_codec.cli import (
     UserError,
-    add_cfg_options,
     carry_codec,
     check_checkpoint,
     read_config,
@@ -35,6 +34,7 @@ from projects.topdown_demo.inputs import (
 )
 from projects.topdown_demo.poses import PoseEstimator, person_detector
 from projects.topdown_demo.results import Results
+from tools._arguments import add_cfg_options
 
 _NET = ('CONFIG', 'CHECKPOINT')
 _HERE = Path(__file__).parent
